@@ -1,0 +1,2 @@
+//! `dockless NAME …` starts the program NAME, as `git` does.
+fn main() {}

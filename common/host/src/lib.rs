@@ -1,0 +1,1 @@
+//! An opened host: its stores, and lookups by name across them.

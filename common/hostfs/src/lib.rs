@@ -1,0 +1,24 @@
+//! The evidence root: a directory, or a tar of one. The only crate that opens files of the host under study.
+//!
+//! [`Root`] is the opened evidence; everything is named by a [`HostPath`](model::HostPath) below it. [`Dir`] walks trees
+//! of files by handle, [`File`] reads one. [`Target`] is a root opened for writing, the only one that ever changes
+//! anything.
+//!
+//! What holds, whatever lies there: nothing outside of the root is opened; no symbolic link is followed unless asked,
+//! and then inside the root only; nothing but regular files is opened for reading, and opening never blocks; no access
+//! time moves where the kernel lets us say so; no record is read beyond the limit that the caller names.
+//!
+//! Nothing here may know docker, podman, layers.
+
+mod dir;
+mod error;
+mod file;
+mod os;
+mod root;
+mod stat;
+
+pub use dir::{Dir, DirEntry};
+pub use error::{Problem, ReadError};
+pub use file::File;
+pub use root::Root;
+pub use stat::{FileKind, Stat};

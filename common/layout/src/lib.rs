@@ -1,0 +1,1 @@
+//! What exists, as recorded: one folder per generation.

@@ -1,0 +1,178 @@
+//! One engine's store inside a root. Several in one root are normal.
+
+use std::fmt;
+
+use crate::HostPath;
+
+/// How an engine *records* what exists. A different axis from [`Driver`], which is how files lie.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Generation {
+    /// Docker 0.6 and before: `repositories`, `graph/<id>/layer`.
+    DockerFirst,
+    /// Docker 0.7 to 1.9: `repositories-<driver>`, `graph/<id>/json`.
+    DockerGraph,
+    /// Docker 1.10 to 29 with a graph driver: `image/<driver>`, content-addressed. The native layout.
+    DockerContent,
+    /// Docker 23 to 29 with the containerd image store.
+    DockerContainerd,
+    /// containerd alone, one store per namespace.
+    Containerd,
+    /// Podman, Buildah and CRI-O: containers/storage.
+    ContainersStorage,
+}
+
+impl Generation {
+    /// The name that `--format` and messages use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Generation::DockerFirst => "docker-first",
+            Generation::DockerGraph => "docker-graph",
+            Generation::DockerContent => "docker-content",
+            Generation::DockerContainerd => "docker-containerd",
+            Generation::Containerd => "containerd",
+            Generation::ContainersStorage => "containers-storage",
+        }
+    }
+}
+
+/// How an engine stores *files*: the graph driver or snapshotter, by the engine's own name.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Driver {
+    /// `graph/<id>/layer` and `containers/<id>/rw` of docker 0.6, in aufs' form.
+    Graph,
+    /// `aufs/diff`, `aufs/layers`.
+    Aufs,
+    /// Docker's `overlay`: `root`, `upper`, `lower-id`.
+    Overlay,
+    /// Docker's `overlay2`, and `overlay` of containers/storage, which lies the same way.
+    Overlay2,
+    /// Docker's `fuse-overlayfs`.
+    FuseOverlayfs,
+    /// Full copies, `vfs/dir`.
+    Vfs,
+    /// Full trees, `btrfs/subvolumes`.
+    Btrfs,
+    /// A thin pool; one filesystem a layer.
+    Devicemapper,
+    /// Datasets outside of the root.
+    Zfs,
+    /// Windows layers.
+    Windowsfilter,
+    /// containerd's `overlayfs` snapshotter: `snapshots/<n>/fs`.
+    OverlayfsSnapshot,
+    /// containerd's `native` snapshotter: full copies.
+    NativeSnapshot,
+    /// Any other, by its recorded name.
+    Other(Box<str>),
+}
+
+impl Driver {
+    /// The name that the engine itself writes. Docker's and Podman's `overlay` differ only in the store.
+    pub fn name(&self) -> &str {
+        match self {
+            Driver::Graph | Driver::Aufs => "aufs",
+            Driver::Overlay => "overlay",
+            Driver::Overlay2 => "overlay2",
+            Driver::FuseOverlayfs => "fuse-overlayfs",
+            Driver::Vfs => "vfs",
+            Driver::Btrfs => "btrfs",
+            Driver::Devicemapper => "devicemapper",
+            Driver::Zfs => "zfs",
+            Driver::Windowsfilter => "windowsfilter",
+            Driver::OverlayfsSnapshot => "overlayfs",
+            Driver::NativeSnapshot => "native",
+            Driver::Other(name) => name,
+        }
+    }
+
+    /// The graph driver of docker's that has this name.
+    pub fn docker(name: &str) -> Driver {
+        match name {
+            "aufs" => Driver::Aufs,
+            "overlay" => Driver::Overlay,
+            "overlay2" => Driver::Overlay2,
+            "fuse-overlayfs" => Driver::FuseOverlayfs,
+            "vfs" => Driver::Vfs,
+            "btrfs" => Driver::Btrfs,
+            "devicemapper" => Driver::Devicemapper,
+            "zfs" => Driver::Zfs,
+            "windowsfilter" => Driver::Windowsfilter,
+            other => Driver::Other(other.into()),
+        }
+    }
+}
+
+/// One engine's store inside the opened root.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Store {
+    /// How it records.
+    pub generation: Generation,
+    /// How it stores files by default; a container or image may say otherwise.
+    pub driver: Driver,
+    /// Where the store's folder lies below the opened root; empty when it is the root itself.
+    pub home: HostPath,
+    /// Where the store's folder lay on the host that wrote it, absolute and without a trailing slash
+    /// (`/var/lib/docker`), as far as the records show.
+    pub recorded: Box<[u8]>,
+    /// containerd's namespace; empty elsewhere.
+    pub namespace: Box<str>,
+    /// The files or folders by which it was recognised.
+    pub evidence: Vec<HostPath>,
+}
+
+impl Store {
+    /// Where an absolute path of the dead host lies in the evidence; `None` where it was outside of the store's folder.
+    pub fn rebase(&self, recorded: &[u8]) -> Option<HostPath> {
+        let rest = recorded.strip_prefix(&*self.recorded)?;
+        (rest.is_empty() || rest.starts_with(b"/")).then(|| self.home.join(HostPath::new(rest).as_bytes()))
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}/{}", self.generation.name(), crate::path::shown(self.driver.name().as_bytes()))?;
+        if !self.namespace.is_empty() {
+            write!(f, " namespace {}", crate::path::shown(self.namespace.as_bytes()))?;
+        }
+        if !self.home.as_bytes().is_empty() { write!(f, " in '{}'", self.home) } else { Ok(()) }
+    }
+}
+
+/// How ids on disk map to ids inside: user namespaces store owners shifted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct IdMap {
+    /// Ranges for users; none at all means that nothing is shifted.
+    pub uids: Vec<IdRange>,
+    /// Ranges for groups.
+    pub gids: Vec<IdRange>,
+}
+
+/// `size` ids from `inside` lie on disk from `outside`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IdRange {
+    /// First id inside.
+    pub inside: u64,
+    /// First id on disk.
+    pub outside: u64,
+    /// How many.
+    pub size: u64,
+}
+
+impl IdMap {
+    /// The user inside for one on disk; as it is where no range holds it.
+    pub fn uid_inside(&self, outside: u64) -> u64 {
+        inside(&self.uids, outside)
+    }
+
+    /// The group inside for one on disk; as it is where no range holds it.
+    pub fn gid_inside(&self, outside: u64) -> u64 {
+        inside(&self.gids, outside)
+    }
+}
+
+fn inside(ranges: &[IdRange], outside: u64) -> u64 {
+    ranges
+        .iter()
+        .find(|range| outside.checked_sub(range.outside).is_some_and(|n| n < range.size))
+        .map_or(outside, |range| range.inside.saturating_add(outside - range.outside))
+}

@@ -1,0 +1,1 @@
+//! Tar and compression as formats: records, headers, tar-split.

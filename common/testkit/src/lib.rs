@@ -1,0 +1,1 @@
+//! For tests only: hosts from testdata, layers in words, a hermetic command runner.
