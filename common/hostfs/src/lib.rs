@@ -1,8 +1,7 @@
 //! The evidence root: a directory, or a tar of one. The only crate that opens files of the host under study.
 //!
 //! [`Root`] is the opened evidence; everything is named by a [`HostPath`](model::HostPath) below it. [`Dir`] walks trees
-//! of files by handle, [`File`] reads one. [`Target`] is a root opened for writing, the only one that ever changes
-//! anything.
+//! of files by handle, [`File`] reads one.
 //!
 //! What holds, whatever lies there: nothing outside of the root is opened; no symbolic link is followed unless asked,
 //! and then inside the root only; nothing but regular files is opened for reading, and opening never blocks; no access

@@ -1,0 +1,115 @@
+//! One regular file of the evidence.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use model::{Extent, Xattrs};
+use rustix::fs::{self, SeekFrom};
+use rustix::io::Errno;
+
+use crate::error::Problem;
+use crate::os;
+use crate::stat::Stat;
+
+/// An open regular file. Reads from its own position; [`File::read_at`] from any.
+pub struct File {
+    fd: OwnedFd,
+    stat: Stat,
+    at: u64,
+}
+
+impl File {
+    pub(crate) fn new(fd: OwnedFd, stat: Stat) -> File {
+        File { fd, stat, at: 0 }
+    }
+
+    /// Attributes, as they were when it was opened.
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// Extended attributes.
+    pub fn xattrs(&self) -> Result<Xattrs, Problem> {
+        Ok(os::xattrs(self.fd.as_fd())?)
+    }
+
+    /// Reads from `offset`; fewer bytes than asked for mean the end, or just a short read.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match rustix::io::pread(&self.fd, &mut *buffer, offset) {
+                Err(Errno::INTR) => continue,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// The whole content; more than `limit` bytes are refused, whatever the size was said to be.
+    pub fn read_all(&self, limit: u64) -> Result<Vec<u8>, Problem> {
+        if self.stat.size > limit {
+            return Err(Problem::TooLarge { size: self.stat.size, limit });
+        }
+        let mut out = Vec::with_capacity(usize::try_from(self.stat.size).unwrap_or(0).saturating_add(1));
+        let mut reader = Reader { file: self, at: 0 }.take(limit + 1);
+        reader.read_to_end(&mut out).map_err(Problem::Io)?;
+        if out.len() as u64 > limit {
+            return Err(Problem::TooLarge { size: out.len() as u64, limit });
+        }
+        Ok(out)
+    }
+
+    /// Where there is data, in order, within the size; what lies between is holes, which read as zeros.
+    pub fn extents(&self) -> Result<Vec<Extent>, Problem> {
+        let size = self.stat.size;
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        let dense = || vec![Extent { offset: 0, size }];
+        // A file that takes as much room as it has bytes has no holes worth asking for.
+        if self.stat.allocated >= size {
+            return Ok(dense());
+        }
+        let mut out = Vec::new();
+        let mut at = 0;
+        while at < size {
+            let start = match fs::seek(&self.fd, SeekFrom::Data(at)) {
+                Ok(start) => start,
+                Err(Errno::NXIO) => break,
+                Err(Errno::INVAL) => return Ok(dense()),
+                Err(errno) => return Err(errno.into()),
+            };
+            if start >= size {
+                break;
+            }
+            let end = fs::seek(&self.fd, SeekFrom::Hole(start))?.min(size);
+            out.push(Extent { offset: start, size: end - start });
+            at = end;
+        }
+        Ok(out)
+    }
+
+    /// The handle itself, where this file is one of the kernel's, for copying within the kernel.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+struct Reader<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
