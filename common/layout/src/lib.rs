@@ -1,1 +1,183 @@
-//! What exists, as recorded: one folder per generation.
+//! What exists on a host, as recorded.
+//!
+//! [`detect()`] finds the stores of a root; every other function takes one of them by its index and dispatches on its
+//! generation. One folder per generation, each with the same files: `detect` (is it here), `records` (bytes to data),
+//! `read` (which files, and what they add up to), `inspect` (docker's JSON of today).
+//!
+//! In reading order: [`error`], `json` (limits of what is parsed), the generations, and what they share.
+//!
+//! Damage costs the object that it is in and no other: it becomes a [`Finding`], the rest is read. Nothing here may
+//! know how drivers lay out files, tar, or how anything is printed.
+
+use hostfs::Root;
+use model::{Container, Finding, Generation, HostPath, Id, Image, LogPlace, Network, Rootfs, Store, Timestamp, Volume};
+use serde_json::Value;
+
+pub mod docker_content;
+pub mod error;
+
+pub use error::LayoutError;
+
+/// Something read, with what could not be.
+pub type Found<T> = (T, Vec<Finding>);
+
+/// One step of an image's history, newest first in lists.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HistoryEntry {
+    /// The image that this step made, where the store still knows it (docker shows `<missing>` otherwise).
+    pub id: Option<Id>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// The command that made it.
+    pub created_by: String,
+    /// Bytes that it added; 0 for a step without a layer, `None` where not recorded.
+    pub size: Option<u64>,
+    /// The author's remark.
+    pub comment: String,
+    /// Names with tags of that image, sorted.
+    pub tags: Vec<String>,
+}
+
+/// An object of a store, for what is asked of any.
+#[derive(Clone, Copy, Debug)]
+pub enum Object<'a> {
+    /// A container.
+    Container(&'a Container),
+    /// An image.
+    Image(&'a Image),
+    /// A volume.
+    Volume(&'a Volume),
+    /// A network.
+    Network(&'a Network),
+}
+
+impl Object<'_> {
+    /// Which of the root's stores it is in.
+    pub fn store(&self) -> usize {
+        match self {
+            Object::Container(it) => it.store,
+            Object::Image(it) => it.store,
+            Object::Volume(it) => it.store,
+            Object::Network(it) => it.store,
+        }
+    }
+}
+
+/// Finds the stores of a root. Several are normal; the newest generation comes first.
+pub fn detect(root: &Root) -> Found<Vec<Store>> {
+    detect_in(root, &HostPath::default())
+}
+
+/// Finds the stores whose folder is `home` or lies in a known place below it.
+pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
+    docker_content::detect(root, home)
+}
+
+/// The containers of a store, newest first, as docker lists them.
+pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
+    match stores[index].generation {
+        Generation::DockerContent => docker_content::containers(root, stores, index),
+        _ => Default::default(),
+    }
+}
+
+/// The containers of a store whose id begins with `prefix`. Opens their records only, however many others there are.
+pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> Found<Vec<Container>> {
+    match stores[index].generation {
+        Generation::DockerContent => docker_content::container(root, stores, index, prefix),
+        _ => Default::default(),
+    }
+}
+
+/// The images of a store, newest first.
+pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> {
+    match stores[index].generation {
+        Generation::DockerContent => docker_content::images(root, stores, index),
+        _ => Default::default(),
+    }
+}
+
+/// The volumes of a store, by name.
+pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>> {
+    match stores[index].generation {
+        Generation::DockerContent => docker_content::volumes(root, stores, index),
+        _ => Default::default(),
+    }
+}
+
+/// The networks of a store, by name.
+pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Network>> {
+    match stores[index].generation {
+        Generation::DockerContent => docker_content::networks(root, stores, index),
+        _ => Default::default(),
+    }
+}
+
+/// The layers that make a container's filesystem, its own on top.
+pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
+    match store.generation {
+        Generation::DockerContent => docker_content::rootfs(root, store, container),
+        _ => Err(LayoutError::NoRootfs { subject: format!("container {}", container.id.short()), why: "its store is not read yet".into() }),
+    }
+}
+
+/// The layers that make an image's filesystem.
+pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
+    match store.generation {
+        Generation::DockerContent => docker_content::image_rootfs(root, store, image),
+        _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
+    }
+}
+
+/// Where a container's log lies.
+pub fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
+    docker_content::log_place(root, store, container)
+}
+
+/// The steps by which an image was made, newest first.
+pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
+    match store.generation {
+        Generation::DockerContent => docker_content::history(root, store, image),
+        _ => Default::default(),
+    }
+}
+
+/// A container in the shape of docker's inspect of today. `docs/layouts/inspect.md` has the mapping.
+pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
+    match stores[container.store].generation {
+        Generation::DockerContent => docker_content::inspect_container(root, stores, container),
+        _ => Default::default(),
+    }
+}
+
+/// An image in the shape of docker's inspect of today.
+pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Value> {
+    match stores[image.store].generation {
+        Generation::DockerContent => docker_content::inspect_image(root, stores, image),
+        _ => Default::default(),
+    }
+}
+
+/// A volume in the shape of docker's inspect of today.
+pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<Value> {
+    match stores[volume.store].generation {
+        Generation::DockerContent => docker_content::inspect_volume(root, stores, volume),
+        _ => Default::default(),
+    }
+}
+
+/// A network in the shape of docker's inspect of today.
+pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Found<Value> {
+    match stores[network.store].generation {
+        Generation::DockerContent => docker_content::inspect_network(root, stores, network),
+        _ => Default::default(),
+    }
+}
+
+/// The files that hold what is recorded of an object, the main one first.
+pub fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPath> {
+    match stores[object.store()].generation {
+        Generation::DockerContent => docker_content::raw_records(root, stores, object),
+        _ => Vec::new(),
+    }
+}
