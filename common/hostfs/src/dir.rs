@@ -24,6 +24,8 @@ pub struct DirEntry {
     pub name: Box<[u8]>,
     /// Whether the listing itself says that it is a directory; `None` where the file system does not say.
     pub is_dir: Option<bool>,
+    /// Whether the listing itself says that it is a character device; `None` where the file system does not say.
+    pub is_char_device: Option<bool>,
 }
 
 impl Dir {
@@ -42,11 +44,12 @@ impl Dir {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                let is_dir = match entry.file_type() {
-                    FileType::Unknown => None,
-                    kind => Some(kind == FileType::Directory),
-                };
-                out.push(DirEntry { name: name.into(), is_dir });
+                let kind = Some(entry.file_type()).filter(|&kind| kind != FileType::Unknown);
+                out.push(DirEntry {
+                    name: name.into(),
+                    is_dir: kind.map(|kind| kind == FileType::Directory),
+                    is_char_device: kind.map(|kind| kind == FileType::CharacterDevice),
+                });
             }
         }
         out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
