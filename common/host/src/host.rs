@@ -1,0 +1,162 @@
+//! The opened host itself.
+
+use std::path::{Path, PathBuf};
+
+use hostfs::Root;
+use layout::LayoutError;
+use model::{Container, Finding, Image, Network, Rootfs, Store, Volume};
+
+use crate::lookup::{self, LookupError};
+
+/// An opened host under study: the root and every engine's store found in it.
+pub struct Host {
+    root: Root,
+    stores: Vec<Store>,
+    findings: Vec<Finding>,
+}
+
+/// Why a host could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The root itself cannot be read.
+    #[error("cannot open the data root '{}'", .path.display())]
+    Root {
+        /// As typed.
+        path: PathBuf,
+        /// Why not.
+        source: hostfs::ReadError,
+    },
+    /// It can be read, but no engine's store is in it.
+    #[error("no container engine's store found in '{}'", .path.display())]
+    NoStore {
+        /// As typed.
+        path: PathBuf,
+        /// What was looked at and found wanting.
+        findings: Vec<Finding>,
+    },
+}
+
+impl Host {
+    /// Opens the root at `path`, a directory or a tar of one, and finds the stores in it.
+    pub fn open(path: &Path) -> Result<Host, OpenError> {
+        let root = Root::open(path).map_err(|source| OpenError::Root { path: path.to_path_buf(), source })?;
+        let (stores, findings) = layout::detect(&root);
+        if stores.is_empty() {
+            return Err(OpenError::NoStore { path: path.to_path_buf(), findings });
+        }
+        Ok(Host { root, stores, findings })
+    }
+
+    /// The evidence root.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The stores, in the order of the indices that objects carry.
+    pub fn stores(&self) -> &[Store] {
+        &self.stores
+    }
+
+    /// The store that an object with this index is in.
+    pub fn store(&self, index: usize) -> &Store {
+        &self.stores[index]
+    }
+
+    /// What was wrong with the stores themselves; empty when asked again.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    /// All containers of all stores, newest first, as docker's `ps` lists them.
+    pub fn containers(&self) -> (Vec<Container>, Vec<Finding>) {
+        let (mut all, findings) = self.gather(layout::containers);
+        all.sort_by_key(|container| std::cmp::Reverse(container.created));
+        (all, findings)
+    }
+
+    /// All images of all stores, newest first, as docker's `images` lists them.
+    pub fn images(&self) -> (Vec<Image>, Vec<Finding>) {
+        let (mut all, findings) = self.gather(layout::images);
+        all.sort_by_key(|image| std::cmp::Reverse(image.created));
+        (all, findings)
+    }
+
+    /// All volumes of all stores, by name.
+    pub fn volumes(&self) -> (Vec<Volume>, Vec<Finding>) {
+        let (mut all, findings) = self.gather(layout::volumes);
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        (all, findings)
+    }
+
+    /// All networks of all stores, by name.
+    pub fn networks(&self) -> (Vec<Network>, Vec<Finding>) {
+        let (mut all, findings) = self.gather(layout::networks);
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        (all, findings)
+    }
+
+    /// The container that `name` means: its id, its name, or the beginning of its id.
+    ///
+    /// An id is answered without reading other containers' records; a name needs them all, so findings may be about
+    /// others.
+    pub fn container(&self, name: &str) -> Result<(Container, Vec<Finding>), LookupError> {
+        let mut findings = Vec::new();
+        if lookup::may_be_id(name) {
+            let mut hits = Vec::new();
+            for index in 0..self.stores.len() {
+                let (found, more) = layout::container(&self.root, &self.stores, index, name);
+                hits.extend(found);
+                findings.extend(more);
+            }
+            // A full id needs no other record; a prefix could also be another container's name, which goes first.
+            if let [only] = &hits[..]
+                && (only.id.as_str() == name || name.len() >= 12)
+            {
+                return Ok((hits.remove(0), findings));
+            }
+        }
+        let (all, more) = self.containers();
+        findings.extend(more.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
+        lookup::container(all, name, &findings).map(|container| (container, findings))
+    }
+
+    /// The image that `reference` means: a name with or without tag, a name with a digest, an id, or the beginning of one.
+    pub fn image(&self, reference: &str) -> Result<(Image, Vec<Finding>), LookupError> {
+        let (all, findings) = self.images();
+        lookup::image(&all, reference).map(|at| (all[at].clone(), findings))
+    }
+
+    /// The volume of that name.
+    pub fn volume(&self, name: &str) -> Result<(Volume, Vec<Finding>), LookupError> {
+        let (all, findings) = self.volumes();
+        let hit = all.into_iter().find(|volume| volume.name == name);
+        hit.map(|volume| (volume, findings)).ok_or_else(|| LookupError::NoVolume(name.to_string()))
+    }
+
+    /// The network of that name or id, or whose id begins so.
+    pub fn network(&self, name: &str) -> Result<(Network, Vec<Finding>), LookupError> {
+        let (all, findings) = self.networks();
+        lookup::network(&all, name).map(|at| (all[at].clone(), findings))
+    }
+
+    /// The layers of a container's filesystem.
+    pub fn rootfs(&self, container: &Container) -> Result<(Rootfs, Vec<Finding>), LayoutError> {
+        layout::rootfs(&self.root, self.store(container.store), container)
+    }
+
+    /// The layers of an image's filesystem.
+    pub fn image_rootfs(&self, image: &Image) -> Result<(Rootfs, Vec<Finding>), LayoutError> {
+        layout::image_rootfs(&self.root, self.store(image.store), image)
+    }
+
+    fn gather<T>(&self, read: fn(&Root, &[Store], usize) -> (Vec<T>, Vec<Finding>)) -> (Vec<T>, Vec<Finding>) {
+        let mut all = Vec::new();
+        let mut findings = Vec::new();
+        for index in 0..self.stores.len() {
+            let (some, more) = read(&self.root, &self.stores, index);
+            all.extend(some);
+            findings.extend(more);
+        }
+        (all, findings)
+    }
+}
