@@ -13,6 +13,7 @@ use hostfs::Root;
 use model::{Container, Finding, Generation, HostPath, Id, Image, LogPlace, Network, Rootfs, Store, Timestamp, Volume};
 use serde_json::Value;
 
+pub mod db;
 pub mod docker_content;
 pub mod error;
 
