@@ -2,7 +2,7 @@
 //!
 //! Everything else in the workspace speaks these types. In reading order: what a file is ([`path`], [`time`],
 //! [`digest`], [`entry`]), how files stream ([`stream`]), what a host records ([`store`], [`image`], [`container`],
-//! [`network`], [`volume`]), and what went wrong while reading it ([`finding`]).
+//! [`network`], [`volume`]), how people name images ([`reference`]), and what went wrong while reading it ([`finding`]).
 //!
 //! Nothing here may know files, on-disk formats, generations' field names, or serde.
 
@@ -13,6 +13,7 @@ pub mod finding;
 pub mod image;
 pub mod network;
 pub mod path;
+pub mod reference;
 pub mod store;
 pub mod stream;
 pub mod time;
@@ -25,6 +26,7 @@ pub use finding::Finding;
 pub use image::{Image, LayerRef, Rootfs};
 pub use network::Network;
 pub use path::{EntryPath, HostPath, PathError};
+pub use reference::{Reference, ReferenceError};
 pub use store::{Driver, Generation, IdMap, IdRange, Store};
 pub use stream::{Content, Extent, Sink, Source, StreamError};
 pub use time::Timestamp;
