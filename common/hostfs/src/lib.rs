@@ -7,6 +7,8 @@
 //! and then inside the root only; nothing but regular files is opened for reading, and opening never blocks; no access
 //! time moves where the kernel lets us say so; no record is read beyond the limit that the caller names.
 //!
+//! [`Target`] is a root opened for writing: everything beneath, no link followed, files whole or not there at all.
+//!
 //! Nothing here may know docker, podman, layers.
 
 mod dir;
@@ -15,9 +17,11 @@ mod file;
 mod os;
 mod root;
 mod stat;
+mod target;
 
 pub use dir::{Dir, DirEntry};
 pub use error::{Problem, ReadError};
 pub use file::File;
 pub use root::Root;
 pub use stat::{FileKind, Stat};
+pub use target::{Holder, Lock, Room, Target, Wait, WriteError};

@@ -1,10 +1,11 @@
 //! The opened evidence.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use model::HostPath;
 use rustix::fs::{self, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::dir::Dir;
 use crate::error::{Problem, ReadError};
@@ -23,6 +24,12 @@ impl Root {
     pub fn open(path: &Path) -> Result<Root, ReadError> {
         let fd = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem: errno.into() })?;
+        Ok(Root { fd, shown: path.to_path_buf() })
+    }
+
+    /// The root that a directory's handle names.
+    pub(crate) fn of_dir(dir: BorrowedFd, path: &Path) -> Result<Root, Errno> {
+        let fd = fs::openat(dir, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Root { fd, shown: path.to_path_buf() })
     }
 
