@@ -1,1 +1,28 @@
 //! What all programs share towards the person.
+//!
+//! In reading order: how a program starts and ends ([`run`]), how old and docker's own spellings of flags are taken
+//! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is
+//! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`json`],
+//! [`table`], [`human`]), and the man page and completions ([`spec`]).
+//!
+//! Nothing here may know where anything is stored.
+
+pub mod findings;
+pub mod human;
+pub mod json;
+pub mod message;
+pub mod output;
+pub mod progress;
+pub mod root_arg;
+pub mod run;
+pub mod spec;
+pub mod spelling;
+pub mod table;
+pub mod usage;
+
+pub use findings::Findings;
+pub use message::{Hinted, WithHint, note, warning};
+pub use output::{Output, stdout};
+pub use progress::{Progress, ProgressArg};
+pub use root_arg::RootArg;
+pub use run::{Outcome, Program, run};

@@ -1,0 +1,99 @@
+//! Tables for people: docker's layout, columns three spaces apart, no lines.
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table as Comfy, TableStyle, Width};
+use model::path::shown;
+
+/// Docker's tables pad columns to ten characters at least (cli/command/formatter/formatter.go: tabwriter with minimum
+/// width 10, padding 3).
+const NARROWEST: u16 = 10;
+
+/// A table: a header, and rows of the same number of cells. Every cell is escaped on its way in.
+#[derive(Clone, Debug)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with this header.
+    pub fn new(header: impl IntoIterator<Item = impl Into<String>>) -> Table {
+        let mut table = Table::bare();
+        table.row(header);
+        table
+    }
+
+    /// A table without a header.
+    pub fn bare() -> Table {
+        Table { rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+        self.rows.push(cells.into_iter().map(|cell| safe(cell.into())).collect());
+    }
+
+    /// The text, a newline after each row.
+    pub fn text(self) -> String {
+        let Some(columns) = self.rows.iter().map(Vec::len).max() else { return String::new() };
+        let mut table = Comfy::new();
+        table.load_style(TableStyle::default()).set_content_arrangement(ContentArrangement::Disabled);
+        table.add_rows(self.rows);
+        set_widths(&mut table, columns);
+        let mut text = String::new();
+        for line in table.lines() {
+            text.push_str(line.trim_end_matches(' '));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn set_widths(table: &mut Comfy, columns: usize) {
+    for at in 0..columns {
+        if let Some(column) = table.column_mut(at) {
+            column.set_padding((0, 3));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST)));
+        }
+    }
+}
+
+/// Control characters escaped. A backslash stays as it is: tables are read by people and need not be turned back.
+fn safe(cell: String) -> String {
+    if !cell.chars().any(model::path::is_unsafe) {
+        return cell;
+    }
+    cell.chars()
+        .map(|c| if model::path::is_unsafe(c) { shown(c.to_string().as_bytes()).into_owned() } else { c.to_string() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rows: &[&[&str]], text: &str) {
+        let mut table = Table::bare();
+        rows.iter().for_each(|row| table.row(row.iter().copied()));
+        assert_eq!(table.text(), text);
+    }
+
+    #[test]
+    fn columns_stand_as_dockers_do() {
+        check(
+            &[
+                &["CONTAINER ID", "IMAGE", "NAMES"],
+                &["4f1c0b7a12d3", "registry.example.com/app:1", "web"],
+                &["0123456789ab", "x", ""],
+            ],
+            "CONTAINER ID   IMAGE                        NAMES\n\
+             4f1c0b7a12d3   registry.example.com/app:1   web\n\
+             0123456789ab   x\n",
+        );
+        check(&[&["A", "B", "C"], &["1", "2", "3"]], "A         B         C\n1         2         3\n");
+        check(&[], "");
+    }
+
+    #[test]
+    fn no_cell_reaches_the_terminal_raw_or_breaks_the_columns() {
+        check(&[&["a\u{1b}[31m\nb", "c\\d"], &["日本", "x"]], "a\\x1b[31m\\nb   c\\d\n日本           x\n");
+    }
+}
