@@ -14,8 +14,10 @@ use model::{Container, Finding, Generation, HostPath, Id, Image, LogPlace, Netwo
 use serde_json::Value;
 
 pub mod db;
+mod docker;
 pub mod docker_content;
 pub mod error;
+mod json;
 
 pub use error::LayoutError;
 
@@ -71,13 +73,13 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
 pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    docker_content::detect(root, home)
+    docker_content::detect::detect(root, home)
 }
 
 /// The containers of a store, newest first, as docker lists them.
 pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
     match stores[index].generation {
-        Generation::DockerContent => docker_content::containers(root, stores, index),
+        Generation::DockerContent => docker::folders::read_all(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -85,7 +87,7 @@ pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Cont
 /// The containers of a store whose id begins with `prefix`. Opens their records only, however many others there are.
 pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> Found<Vec<Container>> {
     match stores[index].generation {
-        Generation::DockerContent => docker_content::container(root, stores, index, prefix),
+        Generation::DockerContent => docker::folders::read_some(root, stores, index, prefix),
         _ => Default::default(),
     }
 }
@@ -93,7 +95,7 @@ pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> F
 /// The images of a store, newest first.
 pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> {
     match stores[index].generation {
-        Generation::DockerContent => docker_content::images(root, stores, index),
+        Generation::DockerContent => docker_content::read::images(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -117,28 +119,28 @@ pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Networ
 /// The layers that make a container's filesystem, its own on top.
 pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
-        Generation::DockerContent => docker_content::rootfs(root, store, container),
+        Generation::DockerContent => docker_content::read::rootfs(root, store, container),
         _ => Err(LayoutError::NoRootfs { subject: format!("container {}", container.id.short()), why: "its store is not read yet".into() }),
     }
 }
 
 /// The layers that make an image's filesystem.
-pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
+pub fn image_rootfs(_root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
-        Generation::DockerContent => docker_content::image_rootfs(root, store, image),
+        Generation::DockerContent => Ok((docker_content::read::image_rootfs(store, image), Vec::new())),
         _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
     }
 }
 
 /// Where a container's log lies.
 pub fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
-    docker_content::log_place(root, store, container)
+    docker::log::place(root, store, container)
 }
 
 /// The steps by which an image was made, newest first.
 pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
     match store.generation {
-        Generation::DockerContent => docker_content::history(root, store, image),
+        Generation::DockerContent => docker_content::read::history(root, store, image),
         _ => Default::default(),
     }
 }
