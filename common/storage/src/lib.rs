@@ -1,1 +1,18 @@
-//! What a layer's files mean: drivers, whiteouts, merge, diff, unpack, layer tar.
+//! What a layer's files mean, whatever driver wrote them.
+//!
+//! In reading order: how each driver marks what is gone ([`dialect`]), where a layer's files lie and which layers make a
+//! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]), and
+//! what goes wrong ([`error`]).
+//!
+//! Nothing here may know JSON records or generations: whoever reads those hands over a [`model::Rootfs`].
+
+mod content;
+pub mod dialect;
+pub mod drivers;
+pub mod error;
+pub mod merge;
+mod owners;
+pub mod walk;
+
+pub use error::StorageError;
+pub use merge::{Merged, open};

@@ -1,0 +1,233 @@
+//! The merged filesystem of a stack of layers, as a source of entries.
+
+use std::collections::HashMap;
+
+use hostfs::{File, FileKind, Root, Stat};
+use model::{Content, Entry, EntryPath, Finding, IdMap, Kind, Rootfs, Source, StreamError, Xattrs};
+
+use crate::content::FileContent;
+use crate::drivers;
+use crate::error::StorageError;
+use crate::owners;
+use crate::walk::{Node, Walk, What};
+
+/// Opens the merged filesystem of a container or image. Layers that are missing below the top are findings.
+pub fn open(root: &Root, rootfs: &Rootfs) -> Result<Merged, StorageError> {
+    let (branches, findings) = drivers::stack(root, rootfs)?;
+    Ok(Merged::new(Walk::merged(branches), rootfs, findings))
+}
+
+/// A merged filesystem: the entries that the engine's own mount would show, owners as they are inside.
+pub struct Merged {
+    walk: Walk,
+    names: Reader,
+    started: bool,
+    file: Option<OpenFile>,
+    findings: Vec<Finding>,
+}
+
+/// A regular file, or why it cannot be read: asked only where its content is.
+type Opened = Result<File, hostfs::Problem>;
+
+/// The regular file that came last, until its content is asked for.
+struct OpenFile {
+    opened: Opened,
+    size: u64,
+    node: Node,
+}
+
+impl Merged {
+    fn new(walk: Walk, rootfs: &Rootfs, findings: Vec<Finding>) -> Merged {
+        let names = Reader { ids: rootfs.ids.clone(), rootless: rootfs.user_xattrs, links: Links::default() };
+        Merged { walk, names, started: false, file: None, findings }
+    }
+
+    fn top(&mut self) -> Result<Option<Entry>, StreamError> {
+        let top = self.walk.enter_top().ok_or("cannot read the top folder of the tree")?;
+        let dialect = self.walk.branches()[0].dialect;
+        let meta = owners::metadata(&top.stat, dialect.outward(top.xattrs), &self.names.ids);
+        Ok(Some(Entry { path: EntryPath::root(), kind: Kind::Directory, meta }))
+    }
+}
+
+impl Source for Merged {
+    fn next_entry(&mut self) -> Result<Option<Entry>, StreamError> {
+        self.file = None;
+        if !self.started {
+            self.started = true;
+            return self.top();
+        }
+        while self.walk.depth() > 0 {
+            let Some(node) = self.walk.take() else {
+                self.walk.leave();
+                continue;
+            };
+            if let Some((entry, opened)) = self.names.entry(&mut self.walk, &node) {
+                if let (Some(opened), &Kind::File { size }) = (opened, &entry.kind) {
+                    self.file = Some(OpenFile { opened, size, node });
+                }
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    fn content(&mut self) -> Result<Box<dyn Content + '_>, StreamError> {
+        let OpenFile { opened, size, node } = self.file.as_ref().ok_or("the entry has no content")?;
+        let walk = &self.walk;
+        let place = || walk.place(node);
+        let file = opened.as_ref().map_err(|problem| format!("cannot read '{}': {problem}", place()))?;
+        Ok(Box::new(FileContent::new(file, *size, place, &mut self.findings)?))
+    }
+
+    fn take_findings(&mut self) -> Vec<Finding> {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.append(&mut self.walk.take_findings());
+        findings
+    }
+}
+
+/// Turns visible names into entries; directories are entered.
+pub(crate) struct Reader {
+    ids: IdMap,
+    rootless: bool,
+    links: Links,
+}
+
+impl Reader {
+    fn entry(&mut self, walk: &mut Walk, node: &Node) -> Option<(Entry, Option<Opened>)> {
+        let What::Shown(stat) = node.what else { return None };
+        let path = path_of(walk, node);
+        let dialect = walk.branches()[node.branch].dialect;
+        let mut file = None;
+        let (kind, xattrs) = match stat.kind {
+            FileKind::Directory => {
+                (Kind::Directory, walk.enter(node).map(|entered| entered.xattrs).unwrap_or_default())
+            }
+            FileKind::File if stat.size > 0 => {
+                let (opened, xattrs) = open_file(walk, node);
+                file = Some(opened);
+                (Kind::File { size: stat.size }, xattrs)
+            }
+            FileKind::Symlink => match walk.read_link(node) {
+                Ok(target) => (Kind::Symlink { target: target.into() }, read_xattrs(walk, node)),
+                Err(problem) => {
+                    let place = walk.place(node);
+                    walk.find("unreadable", place, format!("{problem}; it is left out"));
+                    return None;
+                }
+            },
+            other => (plain_kind(other), read_xattrs(walk, node)),
+        };
+        let mut entry = Entry { path, kind, meta: owners::metadata(&stat, dialect.outward(xattrs), &self.ids) };
+        if self.rootless {
+            restore(&mut entry);
+        }
+        if let Some(target) = self.links.earlier(node.branch, &stat, &entry.path) {
+            entry.kind = Kind::HardLink { target };
+            file = None;
+        }
+        Some((entry, file))
+    }
+}
+
+fn path_of(walk: &Walk, node: &Node) -> EntryPath {
+    let folder = walk.path();
+    let mut path = Vec::with_capacity(folder.len() + 1 + node.name.len());
+    path.extend_from_slice(folder);
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(&node.name);
+    EntryPath::parse(&path).expect("names of a folder are components without zero bytes")
+}
+
+fn open_file(walk: &mut Walk, node: &Node) -> (Opened, Xattrs) {
+    let dialect = walk.branches()[node.branch].dialect;
+    match walk.open_file(node) {
+        Ok(file) => match file.xattrs() {
+            Ok(xattrs) if dialect.is_metacopy(&xattrs) => {
+                let redirect = dialect.redirect(&xattrs).map(<[u8]>::to_vec);
+                (walk.open_content(node, redirect.as_deref()), xattrs)
+            }
+            Ok(xattrs) => (Ok(file), xattrs),
+            Err(problem) => {
+                let place = walk.place(node);
+                walk.find("attributes-lost", place, format!("cannot read its extended attributes: {problem}"));
+                (Ok(file), Xattrs::new())
+            }
+        },
+        Err(problem) => (Err(problem), read_xattrs(walk, node)),
+    }
+}
+
+fn read_xattrs(walk: &mut Walk, node: &Node) -> Xattrs {
+    walk.xattrs(node).unwrap_or_else(|problem| {
+        let place = walk.place(node);
+        walk.find("attributes-lost", place, format!("cannot read its extended attributes: {problem}"));
+        Xattrs::new()
+    })
+}
+
+fn plain_kind(kind: FileKind) -> Kind {
+    match kind {
+        FileKind::BlockDevice(major, minor) => Kind::BlockDevice { major, minor },
+        FileKind::CharDevice(major, minor) => Kind::CharDevice { major, minor },
+        FileKind::Directory => Kind::Directory,
+        FileKind::Fifo => Kind::Fifo,
+        FileKind::File => Kind::File { size: 0 },
+        FileKind::Socket => Kind::Socket,
+        FileKind::Symlink => Kind::Symlink { target: Box::default() },
+    }
+}
+
+/// Where a store may not change owners, the true ones stand in an attribute: `uid:gid:mode[:type]`, the mode in octal
+/// (containers/storage v1.43 pkg/idtools/idtools.go, ContainersOverrideXattr).
+fn restore(entry: &mut Entry) {
+    let Some(text) = entry.meta.xattrs.remove(b"user.containers.override_stat".as_slice()) else { return };
+    let text = String::from_utf8_lossy(&text);
+    let mut parts = text.split(':');
+    if let (Some(Ok(uid)), Some(Ok(gid)), Some(Ok(mode))) = (
+        parts.next().map(str::parse),
+        parts.next().map(str::parse),
+        parts.next().map(|mode| u32::from_str_radix(mode, 8)),
+    ) {
+        (entry.meta.uid, entry.meta.gid, entry.meta.mode) = (uid, gid, mode & 0o7777);
+    }
+    let numbers =
+        |text: &str| text.split_once('-').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    match parts.next() {
+        Some("pipe") => entry.kind = Kind::Fifo,
+        Some("socket") => entry.kind = Kind::Socket,
+        Some(device) => {
+            if let Some((major, minor)) = device.strip_prefix("char-").and_then(numbers) {
+                entry.kind = Kind::CharDevice { major, minor };
+            } else if let Some((major, minor)) = device.strip_prefix("block-").and_then(numbers) {
+                entry.kind = Kind::BlockDevice { major, minor };
+            }
+        }
+        None => {}
+    }
+}
+
+/// First names of files that have several, until all were seen.
+#[derive(Default)]
+pub(crate) struct Links {
+    first: HashMap<(usize, u64, u64), (EntryPath, u64)>,
+}
+
+impl Links {
+    /// The name under which a file came earlier in the same layer. A name that another layer shows is another file.
+    pub(crate) fn earlier(&mut self, branch: usize, stat: &Stat, path: &EntryPath) -> Option<EntryPath> {
+        if stat.links < 2 || stat.kind == FileKind::Directory {
+            return None;
+        }
+        let key = (branch, stat.inode.0, stat.inode.1);
+        let Some((first, left)) = self.first.get_mut(&key) else {
+            self.first.insert(key, (path.clone(), stat.links - 1));
+            return None;
+        };
+        *left -= 1;
+        if *left == 0 { self.first.remove(&key).map(|(first, _)| first) } else { Some(first.clone()) }
+    }
+}
