@@ -42,7 +42,8 @@ pub trait Members {
     /// The next member; `None` at the end. What was not read of the one before is skipped.
     fn next_member(&mut self) -> Result<Option<Member>, StreamError>;
 
-    /// The content of the file that [`Members::next_member`] returned last.
+    /// The content of the file that [`Members::next_member`] returned last. Asked for again, it goes on where reading
+    /// stopped.
     fn content(&mut self) -> Result<Box<dyn Read + Send + '_>, StreamError>;
 }
 

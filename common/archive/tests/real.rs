@@ -9,7 +9,7 @@ use archive::{ArchivedImage, Format, Members, Plan, PlannedImage, PlannedLayer, 
 use model::{EntryPath, StreamError};
 
 /// The members of a tar in memory.
-struct Tar(std::vec::IntoIter<(Member, Vec<u8>)>, Vec<u8>);
+struct Tar(std::vec::IntoIter<(Member, Vec<u8>)>, Cursor<Vec<u8>>);
 
 impl Tar {
     fn new(raw: &[u8]) -> Tar {
@@ -26,21 +26,20 @@ impl Tar {
             };
             (Member { name, kind }, content)
         });
-        Tar(members.collect::<Vec<_>>().into_iter(), Vec::new())
+        Tar(members.collect::<Vec<_>>().into_iter(), Cursor::default())
     }
 }
 
 impl Members for Tar {
     fn next_member(&mut self) -> Result<Option<Member>, StreamError> {
         Ok(self.0.next().map(|(member, content)| {
-            self.1 = content;
+            self.1 = Cursor::new(content);
             member
         }))
     }
 
     fn content(&mut self) -> Result<Box<dyn Read + Send + '_>, StreamError> {
-        let content = std::mem::take(&mut self.1);
-        Ok(Box::new(Cursor::new(content)))
+        Ok(Box::new(&mut self.1))
     }
 }
 
