@@ -32,7 +32,9 @@ pub enum LookupError {
 
 /// Whether `name` can be an id or the beginning of one at all.
 pub fn may_be_id(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    !name.is_empty()
+        && name.len() <= 128
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Docker's order for containers: the full id, the full name, then the beginning of one id
@@ -109,13 +111,17 @@ fn by_prefix<'a>(ids: impl Iterator<Item = &'a str>, prefix: &str) -> Result<usi
 /// The finding that keeps a container from being read, where the name is the id that it speaks of.
 fn damaged(name: &str, findings: &[Finding]) -> Option<String> {
     let id = |text: &str| name.len() >= 4 && (text.contains(name) || name.len() > 12 && text.contains(&name[..12]));
-    let about = |finding: &&Finding| id(&finding.subject) || finding.path.as_ref().is_some_and(|path| id(&path.to_string()));
+    let about =
+        |finding: &&Finding| id(&finding.subject) || finding.path.as_ref().is_some_and(|path| id(&path.to_string()));
     name.is_ascii().then(|| findings.iter().find(about)).flatten().map(|finding| finding.to_string())
 }
 
 /// A name as docker shows it: without `docker.io/` and `library/`.
 fn familiar(reference: &str) -> String {
-    let rest = reference.strip_prefix("docker.io/").or_else(|| reference.strip_prefix("index.docker.io/")).unwrap_or(reference);
+    let rest = reference
+        .strip_prefix("docker.io/")
+        .or_else(|| reference.strip_prefix("index.docker.io/"))
+        .unwrap_or(reference);
     rest.strip_prefix("library/").unwrap_or(rest).to_string()
 }
 

@@ -1,1 +1,21 @@
 //! The container launcher.
+//!
+//! A [`Spec`] says everything a container is to be; [`docker`] makes one from docker's inspect JSON; [`start()`] carries
+//! it out. The rules of safety: pivot first, mount after; reach sources of the host and targets of the image by handle,
+//! never by one joined path; run nothing of the image on the host's side.
+//!
+//! In reading order: [`spec`], [`capability`], [`users`], [`docker`], [`start`], `inside`, [`cgroup`], [`seccomp`].
+//!
+//! Nothing here may know layouts, drivers, archives.
+
+pub mod capability;
+pub mod cgroup;
+mod inside;
+pub mod seccomp;
+pub mod spec;
+pub mod start;
+pub mod sys;
+pub mod users;
+
+pub use spec::Spec;
+pub use start::{StartError, Started, Streams, start};

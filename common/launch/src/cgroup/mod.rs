@@ -1,0 +1,148 @@
+//! Limits that the kernel keeps for a container's processes: cgroup v1 (also beside an empty v2), v2, or none.
+//!
+//! [`create`] makes the groups and writes the limits before the process exists; [`Cgroup::join`] puts it in. What this
+//! host cannot keep is a warning in docker's words, never silence.
+
+mod device;
+mod host;
+mod v1;
+mod v2;
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use crate::spec::Spec;
+pub use host::{Hierarchy, Hosts};
+
+/// Where our groups lie below each hierarchy, unless `--cgroup-parent` says otherwise.
+pub const PARENT: &str = "dockless";
+
+/// The groups of one container.
+#[derive(Debug, Default)]
+pub struct Cgroup {
+    /// One folder in every v1 hierarchy, or the one of v2.
+    folders: Vec<PathBuf>,
+    unified: bool,
+}
+
+/// Why a cgroup could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} '{}'", .path.display())]
+pub struct CgroupError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Makes the groups of `spec` and writes its limits. Returns what this host cannot keep, in words.
+pub fn create(spec: &Spec) -> Result<(Cgroup, Vec<String>), CgroupError> {
+    let hosts = Hosts::read();
+    let mut cgroup = Cgroup { folders: Vec::new(), unified: hosts.is_unified() };
+    let mut warnings = Vec::new();
+    let made = match &hosts {
+        Hosts::Version1(hierarchies) => v1::create(spec, hierarchies, &mut cgroup.folders, &mut warnings),
+        Hosts::Version2(top) => v2::create(spec, top, &mut cgroup.folders, &mut warnings),
+        Hosts::None => {
+            warnings.push("no cgroups here: no limit is kept, and devices are not restricted".to_string());
+            Ok(())
+        }
+    };
+    match made {
+        Ok(()) => Ok((cgroup, warnings)),
+        Err(error) => {
+            cgroup.remove();
+            Err(error)
+        }
+    }
+}
+
+impl Cgroup {
+    /// The groups of a container that was started earlier.
+    pub fn of(id: &str, parent: &str) -> Cgroup {
+        let hosts = Hosts::read();
+        let below = |top: &Path| folder(top, parent, id);
+        let folders: Vec<PathBuf> = match &hosts {
+            Hosts::Version1(all) => all.iter().map(|hierarchy| below(&hierarchy.top)).collect(),
+            Hosts::Version2(top) => vec![below(top)],
+            Hosts::None => Vec::new(),
+        };
+        Cgroup { folders: folders.into_iter().filter(|folder| folder.is_dir()).collect(), unified: hosts.is_unified() }
+    }
+
+    /// A handle for starting a process right inside, with v2.
+    pub fn handle(&self) -> Option<OwnedFd> {
+        let folder = self.folders.first().filter(|_| self.unified)?;
+        fs::File::open(folder).ok().map(OwnedFd::from)
+    }
+
+    /// Puts a process in.
+    pub fn join(&mut self, pid: i32) -> Result<(), CgroupError> {
+        for folder in &self.folders {
+            write(&folder.join("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Stops every process in it, or lets them go on. Returns false where this host has no freezer.
+    pub fn freeze(&self, frozen: bool) -> Result<bool, CgroupError> {
+        for folder in &self.folders {
+            let (file, word) = match (self.unified, frozen) {
+                (true, true) => ("cgroup.freeze", "1"),
+                (true, false) => ("cgroup.freeze", "0"),
+                (false, true) => ("freezer.state", "FROZEN"),
+                (false, false) => ("freezer.state", "THAWED"),
+            };
+            if folder.join(file).exists() {
+                return write(&folder.join(file), word).map(|()| true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Process ids in it, as the host counts them.
+    pub fn processes(&self) -> Vec<i32> {
+        let text = self.folders.first().and_then(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok());
+        text.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// A number that the kernel counts for it: the first of `files` that is there.
+    pub fn read(&self, files: &[&str]) -> Option<String> {
+        let mut candidates = self.folders.iter().flat_map(|folder| files.iter().map(move |file| folder.join(file)));
+        candidates.find_map(|path| fs::read_to_string(path).ok())
+    }
+
+    /// Removes the groups. Those that still hold processes stay, and the next sweep takes them.
+    pub fn remove(&self) {
+        for folder in self.folders.iter().rev() {
+            for _ in 0..50 {
+                match fs::remove_dir(folder) {
+                    // The kernel lets go of a group some instants after its last process has ended.
+                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                        std::thread::sleep(std::time::Duration::from_millis(2))
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+/// The folder of container `id` below the top of a hierarchy.
+fn folder(top: &Path, parent: &str, id: &str) -> PathBuf {
+    let parent = if parent.is_empty() { PARENT } else { parent };
+    let safe = Path::new(parent).components().filter_map(|part| match part {
+        std::path::Component::Normal(name) => Some(name),
+        _ => None,
+    });
+    top.join(safe.collect::<PathBuf>()).join(id)
+}
+
+fn make(path: &Path) -> Result<(), CgroupError> {
+    fs::create_dir_all(path).map_err(|source| CgroupError { what: "make", path: path.to_path_buf(), source })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CgroupError> {
+    fs::write(path, text).map_err(|source| CgroupError { what: "write", path: path.to_path_buf(), source })
+}

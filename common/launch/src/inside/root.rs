@@ -1,0 +1,81 @@
+//! The root: an overlay of the layers, put in place before anything else of the image is looked at.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{
+    self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags,
+};
+
+use super::{Refusal, Step};
+use crate::spec::{RootFiles, Upper};
+use crate::sys;
+
+/// `MOUNT_ATTR_RDONLY` (linux/mount.h).
+pub const READ_ONLY: u64 = 1;
+
+/// Makes the overlay on `scratch` and changes the root to it. From here on the host's files are gone.
+pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
+    mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("cannot leave the host's mounts")?;
+    let upper = match &root.upper {
+        Some(upper) => Upper { diff: upper.diff.clone(), work: upper.work.clone() },
+        None => memory(scratch)?,
+    };
+    let top = scratch.join("root");
+    overlay(root, &upper, &top)?;
+    rustix::process::chdir(&top).step("cannot enter the container's root")?;
+    rustix::process::pivot_root(".", ".").step("cannot change the root")?;
+    mount::unmount(".", UnmountFlags::DETACH).step("cannot leave the host's root")?;
+    rustix::process::chdir("/").step("cannot enter the container's root")
+}
+
+/// Makes `/` read-only where asked, once everything that had to be made in it is there.
+pub fn close(root: &RootFiles) -> Result<(), Refusal> {
+    if !root.read_only {
+        return Ok(());
+    }
+    let top = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).step("cannot open the root")?;
+    sys::mount_setattr(top.as_fd(), READ_ONLY, false).step("cannot make the root read-only")
+}
+
+/// A writable layer that lives in memory and ends with the container.
+fn memory(scratch: &Path) -> Result<Upper, Refusal> {
+    let fs = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step("cannot make a file system in memory")?;
+    mount::fsconfig_set_string(fs.as_fd(), "mode", "0755").step("cannot make a file system in memory")?;
+    mount::fsconfig_create(fs.as_fd()).step("cannot make a file system in memory")?;
+    let tree = mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .step("cannot mount memory")?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, scratch, flags).step("cannot mount memory")?;
+    let upper = Upper { diff: scratch.join("diff"), work: scratch.join("work") };
+    for dir in [&upper.diff, &upper.work, &scratch.join("root")] {
+        rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)).step("cannot make a folder in memory")?;
+    }
+    Ok(upper)
+}
+
+fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
+    let fs = mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("the kernel has no overlay file system")?;
+    let set = |key: &str, path: &Path| {
+        let step = format!("cannot use '{}' as a layer", path.display());
+        // A parameter holds 255 bytes at most; a handle's path is short whatever the real one is.
+        let handle = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).step(&step)?;
+        let short = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle)));
+        mount::fsconfig_set_string(fs.as_fd(), key, short).step(&step)
+    };
+    // One call a layer: no limit of one page for all of them (Linux 6.5).
+    for layer in &root.lower {
+        set("lowerdir+", layer)?;
+    }
+    set("upperdir", &upper.diff)?;
+    set("workdir", &upper.work)?;
+    // What dockerd mounts with: no index that a later mount elsewhere would trip over.
+    mount::fsconfig_set_string(fs.as_fd(), "index", "off").step("cannot set up the overlay")?;
+    mount::fsconfig_create(fs.as_fd()).step("cannot join the layers")?;
+    let tree = mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .step("cannot mount the root")?;
+    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .step("cannot mount the root")
+}

@@ -1,0 +1,168 @@
+//! Starts a container: makes its namespaces, has the inside built, and tells how that went.
+//!
+//! Parent and child talk over two pipes. The child builds its root at once; before anything that needs its cgroup or
+//! network it waits for the parent's word. Its own pipe closes when execve succeeded; until then it carries the reason
+//! why not.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::cgroup::{self, Cgroup, CgroupError};
+use crate::inside::{self, Refusal};
+use crate::spec::{Namespace, Namespaces, Spec};
+use crate::sys::{self, Cloned};
+
+/// What the first process reads and writes.
+pub enum Streams {
+    /// Three ends of pipes or files.
+    Plain {
+        /// What it reads.
+        stdin: OwnedFd,
+        /// Where it writes.
+        stdout: OwnedFd,
+        /// Where it complains.
+        stderr: OwnedFd,
+    },
+    /// A terminal of the container's own `/dev/pts`. Its other end comes through this socket, as one file descriptor.
+    Terminal {
+        /// Our peer of a pair of unix sockets.
+        socket: OwnedFd,
+    },
+}
+
+/// A container whose first process runs.
+pub struct Started {
+    /// Process id on the host.
+    pub pid: i32,
+    /// Handle on it: readable when it has ended.
+    pub handle: OwnedFd,
+    /// Its cgroups.
+    pub cgroup: Cgroup,
+    /// What could not be applied as asked, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Why a container did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The program cannot be run; docker's exit status says how (126 or 127).
+    #[error("exec: \"{program}\": {why}")]
+    Exec {
+        /// As asked for.
+        program: String,
+        /// In docker's words where it has some.
+        why: String,
+        /// 126 or 127.
+        status: u8,
+    },
+    /// Something before that; docker's exit status is 125.
+    #[error("{step}: {why}")]
+    Setup {
+        /// What was being done.
+        step: String,
+        /// Why not.
+        why: String,
+    },
+    /// The cgroups.
+    #[error("cannot make the container's cgroups")]
+    Cgroup(#[from] CgroupError),
+    /// The network.
+    #[error("cannot connect the container")]
+    Network(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A pipe or the fork itself.
+    #[error("cannot start a process")]
+    Process(#[source] io::Error),
+}
+
+impl StartError {
+    /// The exit status that docker has for it.
+    pub fn status(&self) -> u8 {
+        match self {
+            StartError::Exec { status, .. } => *status,
+            _ => 125,
+        }
+    }
+}
+
+/// Starts `spec`. `scratch` is an empty directory that the container's root is mounted on, in its own view only.
+/// `connect` is called with the process id once its network namespace exists, before anything in it runs.
+///
+/// This process must have one thread only.
+pub fn start(
+    spec: &Spec,
+    streams: Streams,
+    scratch: &Path,
+    connect: impl FnOnce(i32) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+) -> Result<Started, StartError> {
+    let (go_read, go_write) = pipe()?;
+    let (said_read, said_write) = pipe()?;
+    let (mut cgroup, warnings) = cgroup::create(spec)?;
+    let handle = cgroup.handle();
+    match sys::clone(flags(&spec.namespaces), handle.as_ref().map(|fd| fd.as_fd())) {
+        Err(error) => {
+            cgroup.remove();
+            Err(StartError::Process(error))
+        }
+        Ok(Cloned::Child) => {
+            drop((go_write, said_read));
+            let refusal = inside::enter(spec, streams, scratch, go_read);
+            refusal.tell(said_write);
+            sys::exit_now(125)
+        }
+        Ok(Cloned::Parent { pid, handle }) => {
+            drop((go_read, said_write, streams));
+            let started = cgroup
+                .join(pid)
+                .map_err(StartError::from)
+                .and_then(|()| connect(pid).map_err(StartError::Network))
+                .and_then(|()| release(go_write, said_read));
+            match started {
+                Ok(()) => Ok(Started { pid, handle, cgroup, warnings }),
+                Err(error) => {
+                    // Whatever the child had begun ends with it: its mounts and namespaces are its own.
+                    let _ = rustix::process::pidfd_send_signal(&handle, rustix::process::Signal::KILL);
+                    let _ = rustix::process::waitid(
+                        rustix::process::WaitId::PidFd(handle.as_fd()),
+                        rustix::process::WaitIdOptions::EXITED,
+                    );
+                    cgroup.remove();
+                    Err(error)
+                }
+            }
+        }
+    }
+}
+
+/// Tells the child to go on, and hears whether its program runs.
+fn release(mut go: impl Write, mut said: impl Read) -> Result<(), StartError> {
+    // A child that refused before it was told to go has closed its end; its reason is what counts.
+    let _ = go.write_all(b"g");
+    drop(go);
+    let mut reason = Vec::new();
+    said.read_to_end(&mut reason).map_err(StartError::Process)?;
+    if reason.is_empty() { Ok(()) } else { Err(Refusal::read(&reason).into()) }
+}
+
+fn pipe() -> Result<(std::fs::File, std::fs::File), StartError> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| StartError::Process(errno.into()))?;
+    Ok((read.into(), write.into()))
+}
+
+/// The namespaces that are made with the process. Its cgroup namespace is made later, from inside its cgroup.
+fn flags(own: &Namespaces) -> u64 {
+    let mut flags = libc::CLONE_NEWNS;
+    for (namespace, flag) in [
+        (&own.network, libc::CLONE_NEWNET),
+        (&own.pid, libc::CLONE_NEWPID),
+        (&own.ipc, libc::CLONE_NEWIPC),
+        (&own.uts, libc::CLONE_NEWUTS),
+    ] {
+        if *namespace == Namespace::New {
+            flags |= flag;
+        }
+    }
+    flags as u64
+}

@@ -1,0 +1,218 @@
+//! System calls that the crates at hand lack, each behind a safe signature.
+//!
+//! This is the one module of the crate with `unsafe`: raw syscall numbers and C structs stand here and nowhere else.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// One instruction of classic BPF, as the kernel takes seccomp filters (linux/filter.h `sock_filter`).
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// How far to jump where the test holds.
+    pub jump_true: u8,
+    /// How far to jump where it does not.
+    pub jump_false: u8,
+    /// Operand.
+    pub k: u32,
+}
+
+/// A child made by [`clone`].
+pub enum Cloned {
+    /// Here runs the child.
+    Child,
+    /// Here runs the parent; the child's id and a handle on it.
+    Parent {
+        /// Process id as the parent sees it.
+        pid: i32,
+        /// Handle that stays valid when the id is used again.
+        handle: OwnedFd,
+    },
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Forks with new namespaces (`CLONE_NEW*`). To be called while this process has one thread only: the child goes on with
+/// a copy of it. `cgroup` puts the child there from its first instant (cgroup v2).
+pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd>) -> io::Result<Cloned> {
+    let mut handle: i32 = -1;
+    let mut args = CloneArgs {
+        flags: namespaces | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut handle as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(fd) = cgroup {
+        args.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP, linux/sched.h
+        args.cgroup = fd.as_raw_fd() as u64;
+    }
+    // SAFETY: the arguments outlive the call; without CLONE_VM the child has its own copy of the memory and stack.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Cloned::Child),
+        // SAFETY: CLONE_PIDFD stored a new descriptor that nobody else owns.
+        pid => Ok(Cloned::Parent { pid: pid as i32, handle: unsafe { OwnedFd::from_raw_fd(handle) } }),
+    }
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns: u64,
+}
+
+/// Changes attributes (`MOUNT_ATTR_*`) of the mount behind `tree`, with those below it where `recursive`.
+pub fn mount_setattr(tree: BorrowedFd, set: u64, recursive: bool) -> io::Result<()> {
+    let attr = MountAttr { set, ..MountAttr::default() };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is an empty C string, the struct outlives the call and its size is passed.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Puts this process, with its one thread, under a filter.
+pub fn seccomp(filter: &[Instruction]) -> io::Result<()> {
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr() as *mut libc::sock_filter };
+    // SAFETY: `Instruction` has the layout of `sock_filter`; the program outlives the call and is only read.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A `prctl` that takes numbers only.
+pub fn prctl(option: i32, a: u64, b: u64) -> io::Result<()> {
+    // SAFETY: only options whose arguments are numbers are passed in this crate.
+    let done = unsafe { libc::prctl(option, a, b, 0, 0) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sets effective and permitted capabilities; none is inheritable.
+pub fn capset(set: u64) -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    let header = Header { version: 0x2008_0522, pid: 0 }; // _LINUX_CAPABILITY_VERSION_3
+    let half = |bits: u64| Data { effective: bits as u32, permitted: bits as u32, inheritable: 0 };
+    let data = [half(set), half(set >> 32)];
+    // SAFETY: version 3 takes two data structs; both outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Becomes this user for good: groups, then group, then user.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the list outlives the call; the raw syscalls act on this thread, which is the only one.
+    let done = unsafe {
+        libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) != -1
+            && libc::syscall(libc::SYS_setresgid, gid, gid, gid) != -1
+            && libc::syscall(libc::SYS_setresuid, uid, uid, uid) != -1
+    };
+    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets a limit of this process.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the struct outlives the call.
+    let done = unsafe { libc::prlimit64(0, resource, &raw const limit, std::ptr::null_mut()) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Joins the namespace behind `fd`.
+pub fn setns(fd: BorrowedFd, kind: i32) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    let done = unsafe { libc::setns(fd.as_raw_fd(), kind) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Leaves shared namespaces (`CLONE_NEW*`).
+pub fn unshare(kinds: i32) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    let done = unsafe { libc::unshare(kinds) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Marks every descriptor from 3 on to be closed by execve.
+pub fn close_on_exec_from_three() -> io::Result<()> {
+    // SAFETY: takes numbers only; with CLOEXEC nothing is closed yet.
+    let done = unsafe {
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, 4 /* CLOSE_RANGE_CLOEXEC */)
+    };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Replaces this program. Returns only where that failed.
+pub fn execve(path: &CString, args: &[CString], env: &[CString]) -> io::Error {
+    let pointers =
+        |list: &[CString]| list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: both lists end in a null pointer and point to C strings that outlive the call.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Gives signals their default meaning and unblocks them, as a program that docker starts finds them.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL needs no handler; what cannot be changed (KILL, STOP, 32, 33) fails without effect.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an empty set is initialised before it is used.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Makes the terminal behind `fd` this session's own.
+pub fn take_terminal(fd: BorrowedFd) -> io::Result<()> {
+    // SAFETY: the request takes a number.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY, 0) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Ends this process at once, without running anything registered for the end.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
