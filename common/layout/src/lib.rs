@@ -13,11 +13,14 @@ use hostfs::Root;
 use model::{Container, Finding, Generation, HostPath, Id, Image, LogPlace, Network, Rootfs, Store, Timestamp, Volume};
 use serde_json::Value;
 
+mod containerd;
 pub mod db;
 mod docker;
+mod docker_containerd;
 pub mod docker_content;
 pub mod error;
 mod json;
+mod oci;
 
 pub use error::LayoutError;
 
@@ -73,13 +76,20 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
 pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    docker_content::detect::detect(root, home)
+    let mut out = docker_content::detect::detect(root, home);
+    for find in [docker_containerd::detect, containerd::detect] {
+        let (stores, findings) = find(root, home);
+        out.0.extend(stores);
+        out.1.extend(findings);
+    }
+    out
 }
 
 /// The containers of a store, newest first, as docker lists them.
 pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
     match stores[index].generation {
-        Generation::DockerContent => docker::folders::read_all(root, stores, index),
+        Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_all(root, stores, index),
+        Generation::Containerd => containerd::containers(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -87,7 +97,8 @@ pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Cont
 /// The containers of a store whose id begins with `prefix`. Opens their records only, however many others there are.
 pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> Found<Vec<Container>> {
     match stores[index].generation {
-        Generation::DockerContent => docker::folders::read_some(root, stores, index, prefix),
+        Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_some(root, stores, index, prefix),
+        Generation::Containerd => containerd::container(root, stores, index, prefix),
         _ => Default::default(),
     }
 }
@@ -96,6 +107,8 @@ pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> F
 pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> {
     match stores[index].generation {
         Generation::DockerContent => docker_content::read::images(root, stores, index),
+        Generation::DockerContainerd => docker_containerd::images(root, stores, index),
+        Generation::Containerd => containerd::images(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -103,7 +116,7 @@ pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> 
 /// The volumes of a store, by name.
 pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>> {
     match stores[index].generation {
-        Generation::DockerContent => docker_content::volumes(root, stores, index),
+        Generation::DockerContent | Generation::DockerContainerd => docker_content::volumes(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -111,7 +124,7 @@ pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>
 /// The networks of a store, by name.
 pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Network>> {
     match stores[index].generation {
-        Generation::DockerContent => docker_content::networks(root, stores, index),
+        Generation::DockerContent | Generation::DockerContainerd => docker_content::networks(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -120,6 +133,8 @@ pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Networ
 pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
         Generation::DockerContent => docker_content::read::rootfs(root, store, container),
+        Generation::DockerContainerd => docker_containerd::rootfs(root, store, container),
+        Generation::Containerd => containerd::rootfs(root, store, container),
         _ => Err(LayoutError::NoRootfs { subject: format!("container {}", container.id.short()), why: "its store is not read yet".into() }),
     }
 }
@@ -134,13 +149,18 @@ pub fn image_rootfs(_root: &Root, store: &Store, image: &Image) -> Result<Found<
 
 /// Where a container's log lies.
 pub fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
-    docker::log::place(root, store, container)
+    match store.generation {
+        Generation::Containerd => containerd::log_place(root, store, container),
+        _ => docker::log::place(root, store, container),
+    }
 }
 
 /// The steps by which an image was made, newest first.
 pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
     match store.generation {
         Generation::DockerContent => docker_content::read::history(root, store, image),
+        Generation::DockerContainerd => docker_containerd::history(root, store, image),
+        Generation::Containerd => containerd::history(root, store, image),
         _ => Default::default(),
     }
 }
@@ -149,6 +169,8 @@ pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEn
 pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
     match stores[container.store].generation {
         Generation::DockerContent => docker_content::inspect_container(root, stores, container),
+        Generation::DockerContainerd => docker_containerd::inspect_container(root, stores, container),
+        Generation::Containerd => containerd::inspect_container(root, stores, container),
         _ => Default::default(),
     }
 }
@@ -157,6 +179,8 @@ pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -
 pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Value> {
     match stores[image.store].generation {
         Generation::DockerContent => docker_content::inspect_image(root, stores, image),
+        Generation::DockerContainerd => docker_containerd::inspect_image(root, stores, image),
+        Generation::Containerd => containerd::inspect_image(root, stores, image),
         _ => Default::default(),
     }
 }
@@ -164,7 +188,7 @@ pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Valu
 /// A volume in the shape of docker's inspect of today.
 pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<Value> {
     match stores[volume.store].generation {
-        Generation::DockerContent => docker_content::inspect_volume(root, stores, volume),
+        Generation::DockerContent | Generation::DockerContainerd => docker_content::inspect_volume(root, stores, volume),
         _ => Default::default(),
     }
 }
@@ -172,7 +196,7 @@ pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<V
 /// A network in the shape of docker's inspect of today.
 pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Found<Value> {
     match stores[network.store].generation {
-        Generation::DockerContent => docker_content::inspect_network(root, stores, network),
+        Generation::DockerContent | Generation::DockerContainerd => docker_content::inspect_network(root, stores, network),
         _ => Default::default(),
     }
 }
@@ -181,6 +205,8 @@ pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Foun
 pub fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPath> {
     match stores[object.store()].generation {
         Generation::DockerContent => docker_content::raw_records(root, stores, object),
+        Generation::DockerContainerd => docker_containerd::raw_records(root, stores, object),
+        Generation::Containerd => vec![containerd::metadata::path(&stores[object.store()].home)],
         _ => Vec::new(),
     }
 }

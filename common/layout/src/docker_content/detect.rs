@@ -65,7 +65,7 @@ fn store(root: &Root, home: &HostPath, driver: &str, recorded: &[u8]) -> Store {
 }
 
 /// The drivers that have images, or the place for them.
-fn with_images(root: &Root, home: &HostPath) -> Vec<String> {
+pub(crate) fn with_images(root: &Root, home: &HostPath) -> Vec<String> {
     let image = home.join("image");
     let entries = root.open_dir(&image).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
     let names = entries.into_iter().filter_map(|entry| String::from_utf8(entry.name.into()).ok());
