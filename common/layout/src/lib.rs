@@ -18,6 +18,7 @@ pub mod db;
 mod docker;
 mod docker_containerd;
 pub mod docker_content;
+mod docker_graph;
 pub mod error;
 mod json;
 mod oci;
@@ -76,18 +77,20 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
 pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let mut out = docker_content::detect::detect(root, home);
-    for find in [docker_containerd::detect, containerd::detect] {
+    let finders = [docker_content::detect::detect, docker_containerd::detect, docker_graph::detect::detect, containerd::detect];
+    let mut all: Found<Vec<Store>> = Default::default();
+    for find in finders {
         let (stores, findings) = find(root, home);
-        out.0.extend(stores);
-        out.1.extend(findings);
+        all.0.extend(stores);
+        all.1.extend(findings);
     }
-    out
+    all
 }
 
 /// The containers of a store, newest first, as docker lists them.
 pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
     match stores[index].generation {
+        Generation::DockerFirst | Generation::DockerGraph => docker_graph::containers(root, stores, index),
         Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_all(root, stores, index),
         Generation::Containerd => containerd::containers(root, stores, index),
         _ => Default::default(),
@@ -97,7 +100,7 @@ pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Cont
 /// The containers of a store whose id begins with `prefix`. Opens their records only, however many others there are.
 pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> Found<Vec<Container>> {
     match stores[index].generation {
-        Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_some(root, stores, index, prefix),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_some(root, stores, index, prefix),
         Generation::Containerd => containerd::container(root, stores, index, prefix),
         _ => Default::default(),
     }
@@ -106,6 +109,7 @@ pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> F
 /// The images of a store, newest first.
 pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> {
     match stores[index].generation {
+        Generation::DockerFirst | Generation::DockerGraph => docker_graph::read::images(root, stores, index),
         Generation::DockerContent => docker_content::read::images(root, stores, index),
         Generation::DockerContainerd => docker_containerd::images(root, stores, index),
         Generation::Containerd => containerd::images(root, stores, index),
@@ -116,7 +120,7 @@ pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> 
 /// The volumes of a store, by name.
 pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>> {
     match stores[index].generation {
-        Generation::DockerContent | Generation::DockerContainerd => docker_content::volumes(root, stores, index),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::volumes::read(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -124,7 +128,7 @@ pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>
 /// The networks of a store, by name.
 pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Network>> {
     match stores[index].generation {
-        Generation::DockerContent | Generation::DockerContainerd => docker_content::networks(root, stores, index),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::read(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -132,6 +136,7 @@ pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Networ
 /// The layers that make a container's filesystem, its own on top.
 pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
+        Generation::DockerFirst | Generation::DockerGraph => docker_graph::read::rootfs(root, store, container),
         Generation::DockerContent => docker_content::read::rootfs(root, store, container),
         Generation::DockerContainerd => docker_containerd::rootfs(root, store, container),
         Generation::Containerd => containerd::rootfs(root, store, container),
@@ -142,6 +147,7 @@ pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found
 /// The layers that make an image's filesystem.
 pub fn image_rootfs(_root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
+        Generation::DockerFirst | Generation::DockerGraph => Ok((docker_graph::read::image_rootfs(store, image), Vec::new())),
         Generation::DockerContent => Ok((docker_content::read::image_rootfs(store, image), Vec::new())),
         _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
     }
@@ -158,6 +164,7 @@ pub fn log_place(root: &Root, store: &Store, container: &Container) -> Found<Log
 /// The steps by which an image was made, newest first.
 pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
     match store.generation {
+        Generation::DockerFirst | Generation::DockerGraph => docker_graph::read::history(root, store, image),
         Generation::DockerContent => docker_content::read::history(root, store, image),
         Generation::DockerContainerd => docker_containerd::history(root, store, image),
         Generation::Containerd => containerd::history(root, store, image),
@@ -188,7 +195,7 @@ pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Valu
 /// A volume in the shape of docker's inspect of today.
 pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<Value> {
     match stores[volume.store].generation {
-        Generation::DockerContent | Generation::DockerContainerd => docker_content::inspect_volume(root, stores, volume),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::volumes::inspect(root, stores, volume),
         _ => Default::default(),
     }
 }
@@ -196,7 +203,7 @@ pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<V
 /// A network in the shape of docker's inspect of today.
 pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Found<Value> {
     match stores[network.store].generation {
-        Generation::DockerContent | Generation::DockerContainerd => docker_content::inspect_network(root, stores, network),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::inspect(root, stores, network),
         _ => Default::default(),
     }
 }
@@ -204,6 +211,7 @@ pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Foun
 /// The files that hold what is recorded of an object, the main one first.
 pub fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPath> {
     match stores[object.store()].generation {
+        Generation::DockerFirst | Generation::DockerGraph => docker_graph::raw_records(root, stores, object),
         Generation::DockerContent => docker_content::raw_records(root, stores, object),
         Generation::DockerContainerd => docker_containerd::raw_records(root, stores, object),
         Generation::Containerd => vec![containerd::metadata::path(&stores[object.store()].home)],

@@ -4,4 +4,6 @@ pub(crate) mod container;
 pub(crate) mod folders;
 pub(crate) mod links;
 pub(crate) mod log;
+pub(crate) mod networks;
 pub(crate) mod ports;
+pub(crate) mod volumes;

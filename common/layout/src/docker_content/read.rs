@@ -257,6 +257,7 @@ fn odd_parent(said: Option<Digest>, right: Option<Digest>) -> String {
 /// The folder of a graph driver in which the layers' own folders or files lie.
 pub(crate) fn driver_folder(store: &Store, driver: &Driver) -> HostPath {
     match driver {
+        Driver::Aufs => store.home.join("aufs/diff"),
         Driver::Vfs => store.home.join("vfs/dir"),
         Driver::Btrfs => store.home.join("btrfs/subvolumes"),
         Driver::Zfs => store.home.join("zfs/graph"),
