@@ -10,12 +10,21 @@
 
 pub mod capability;
 pub mod cgroup;
+pub mod docker;
 mod inside;
+pub mod log;
+pub mod relay;
 pub mod seccomp;
 pub mod spec;
 pub mod start;
 pub mod sys;
 pub mod users;
 
+pub use inside::identity::resource as rlimit;
 pub use spec::Spec;
 pub use start::{StartError, Started, Streams, start};
+
+/// The most that a limit of this kernel's number can be set to by this process.
+pub fn most(resource: u32) -> u64 {
+    sys::most(resource)
+}

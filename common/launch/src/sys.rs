@@ -157,6 +157,19 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// The most that a limit may be raised to: all where this process may, else its own hard limit.
+pub fn most(resource: u32) -> u64 {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct outlives the call, which fills it.
+    let read = unsafe { libc::prlimit64(0, resource, std::ptr::null(), &raw mut limit) };
+    // Setting the hard limit one higher shows whether that is allowed, without a look at capabilities.
+    if read == -1 || limit.rlim_max == u64::MAX || set_rlimit(resource, limit.rlim_cur, limit.rlim_max + 1).is_ok() {
+        let _ = set_rlimit(resource, limit.rlim_cur, limit.rlim_max);
+        return u64::MAX;
+    }
+    limit.rlim_max
+}
+
 /// Joins the namespace behind `fd`.
 pub fn setns(fd: BorrowedFd, kind: i32) -> io::Result<()> {
     // SAFETY: takes numbers only.

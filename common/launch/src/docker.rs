@@ -1,0 +1,534 @@
+//! From docker's inspect JSON to a [`Spec`]: what dockerd fills in, and what each key means.
+//!
+//! The shape is that of docker inspect of today; `layout` brings older records to it. What only the caller can know
+//! (where layers and mount sources lie on this machine) comes as [`Surroundings`].
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::capability::{Capabilities, UnknownCapability};
+use crate::spec::{
+    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, RootFiles, Rlimit, Seccomp, Spec, set_env,
+};
+use crate::users::{self, UserError};
+
+/// What the inspect JSON cannot say: where things lie on this machine.
+pub struct Surroundings {
+    /// Names the cgroups; 64 hex digits.
+    pub id: String,
+    /// The layers.
+    pub root: RootFiles,
+    /// `/etc/passwd` of the root filesystem; empty where it has none.
+    pub passwd: Vec<u8>,
+    /// `/etc/group` of the root filesystem; empty where it has none.
+    pub group: Vec<u8>,
+    /// Binds, volumes and the files in `/etc`, with sources on this machine. Mounted last, in this order.
+    pub mounts: Vec<Mount>,
+    /// The network namespace.
+    pub network: Namespace,
+    /// The namespaces of processes and shared memory, where they are another container's.
+    pub joined: Joined,
+    /// Variables of links, before the container's own.
+    pub link_env: Vec<String>,
+}
+
+/// Namespaces of a running container that are shared.
+#[derive(Default)]
+pub struct Joined {
+    /// Of processes.
+    pub pid: Option<PathBuf>,
+    /// Of shared memory.
+    pub ipc: Option<PathBuf>,
+}
+
+/// Why a record cannot become a container.
+#[derive(Debug, thiserror::Error)]
+pub enum DockerError {
+    /// There is nothing to run.
+    #[error("no command specified")]
+    NoCommand,
+    /// A key holds what cannot be used.
+    #[error("{key} is '{value}': {why}")]
+    Key {
+        /// The key, `HostConfig.Ulimits` form.
+        key: &'static str,
+        /// What it holds.
+        value: String,
+        /// Why not.
+        why: String,
+    },
+    /// The user.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// A capability.
+    #[error(transparent)]
+    Capability(#[from] UnknownCapability),
+}
+
+/// A spec, and what of the record is not done, one line each.
+pub type Made = (Spec, Vec<String>);
+
+/// What docker gives a container as PATH where its image has none (moby v20.10.24 pkg/system/path_unix.go).
+pub const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Makes the spec of a container from its inspect JSON.
+pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
+    let config = &record["Config"];
+    let host = &record["HostConfig"];
+    let privileged = truth(&host["Privileged"]);
+    let mut notes = Vec::new();
+    let process = process(record, &around, privileged, &mut notes)?;
+    let (devices, device_rules) = devices(host, privileged, &mut notes)?;
+    let hidden = |key: &str, default: &[&str]| match &host[key] {
+        _ if privileged => Vec::new(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
+        _ => default.iter().map(PathBuf::from).collect(),
+    };
+    let spec = Spec {
+        hostname: text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]).to_string(),
+        domainname: text(&config["Domainname"]).unwrap_or_default().to_string(),
+        namespaces: namespaces(host, &around, &mut notes),
+        mounts: mounts(host, privileged, around.mounts),
+        masked: hidden("MaskedPaths", MASKED),
+        read_only_paths: hidden("ReadonlyPaths", READ_ONLY),
+        sysctls: pairs(&host["Sysctls"]),
+        limits: limits(host),
+        cgroup_parent: text(&host["CgroupParent"]).unwrap_or_default().to_string(),
+        id: around.id,
+        root: around.root,
+        process,
+        devices,
+        device_rules,
+    };
+    name_the_rest(host, &mut notes);
+    Ok((spec, notes))
+}
+
+fn process(record: &Value, around: &Surroundings, privileged: bool, notes: &mut Vec<String>) -> Result<Process, DockerError> {
+    let config = &record["Config"];
+    let host = &record["HostConfig"];
+    let args = command(record);
+    if args.is_empty() {
+        return Err(DockerError::NoCommand);
+    }
+    let terminal = truth(&config["Tty"]);
+    let user = users::resolve(text(&config["User"]).unwrap_or(""), &around.passwd, &around.group, &strings(&host["GroupAdd"]))?;
+    let (no_new_privileges, seccomp) = security(host, privileged, notes);
+    Ok(Process {
+        env: environment(config, around, terminal, &user.home),
+        cwd: Path::new("/").join(text(&config["WorkingDir"]).unwrap_or("/")),
+        capabilities: Capabilities::tweak(&strings(&host["CapAdd"]), &strings(&host["CapDrop"]), privileged)?,
+        rlimits: rlimits(host, notes)?,
+        oom_score_adj: host["OomScoreAdj"].as_i64().filter(|&score| score != 0).and_then(|score| i32::try_from(score).ok()),
+        stop_signal: signal(text(&config["StopSignal"]).unwrap_or("TERM")).unwrap_or(libc::SIGTERM),
+        args,
+        user,
+        terminal,
+        no_new_privileges,
+        seccomp,
+    })
+}
+
+/// Program and arguments: those of the record, else entrypoint and command of its config.
+fn command(record: &Value) -> Vec<String> {
+    if let Some(path) = text(&record["Path"]) {
+        return std::iter::once(path.to_string()).chain(strings(&record["Args"])).collect();
+    }
+    let config = &record["Config"];
+    strings(&config["Entrypoint"]).into_iter().chain(strings(&config["Cmd"])).collect()
+}
+
+/// Docker's order: PATH, HOSTNAME, TERM, links, then the container's own over them, HOME last
+/// (moby v20.10.24 container/container_unix.go CreateDaemonEnvironment).
+fn environment(config: &Value, around: &Surroundings, terminal: bool, home: &str) -> Vec<String> {
+    let hostname = text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]);
+    let mut env = vec![PATH.to_string(), format!("HOSTNAME={hostname}")];
+    if terminal {
+        env.push("TERM=xterm".to_string());
+    }
+    env.extend(around.link_env.iter().cloned());
+    for pair in strings(&config["Env"]) {
+        // A bare name in a record took its value from the client of that day, which is gone: docker then removes it.
+        if pair.contains('=') {
+            match env.iter_mut().find(|old| old.split('=').next() == pair.split('=').next()) {
+                Some(old) => *old = pair,
+                None => env.push(pair),
+            }
+        }
+    }
+    if !env.iter().any(|pair| pair.starts_with("HOME=")) {
+        set_env(&mut env, &format!("HOME={home}"));
+    }
+    env
+}
+
+fn security(host: &Value, privileged: bool, notes: &mut Vec<String>) -> (bool, Seccomp) {
+    let mut no_new_privileges = false;
+    let mut seccomp = if privileged { Seccomp::Unconfined } else { Seccomp::Default };
+    for option in strings(&host["SecurityOpt"]) {
+        let (key, value) = option.split_once(['=', ':']).unwrap_or((&option, ""));
+        match (key, value) {
+            ("no-new-privileges", value) => no_new_privileges = value != "false",
+            ("seccomp", "unconfined") => seccomp = Seccomp::Unconfined,
+            ("seccomp", "builtin") => seccomp = Seccomp::Default,
+            ("seccomp", profile) => seccomp = Seccomp::Profile(profile.to_string()),
+            ("apparmor", "unconfined") | ("label", "disable") => {}
+            _ => notes.push(format!("security option '{option}' is not done")),
+        }
+    }
+    (no_new_privileges, seccomp)
+}
+
+// Namespaces and mounts -----------------------------------------------------------------------------------------------
+
+fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> Namespaces {
+    let mode = |key: &str, joined: &Option<PathBuf>, notes: &mut Vec<String>| match (text(&host[key]).unwrap_or(""), joined) {
+        (_, Some(path)) => Namespace::Of(path.clone()),
+        ("host", _) => Namespace::Host,
+        ("" | "private" | "shareable" | "none", _) => Namespace::New,
+        (other, _) => {
+            notes.push(format!("HostConfig.{key} '{other}' is not done: it gets its own"));
+            Namespace::New
+        }
+    };
+    Namespaces {
+        network: around.network.clone(),
+        pid: mode("PidMode", &around.joined.pid, notes),
+        ipc: mode("IpcMode", &around.joined.ipc, notes),
+        uts: mode("UTSMode", &None, notes),
+        cgroup: match text(&host["CgroupnsMode"]) {
+            Some("host") => Namespace::Host,
+            _ => Namespace::New,
+        },
+    }
+}
+
+fn mounts(host: &Value, privileged: bool, own: Vec<Mount>) -> Vec<Mount> {
+    let default = |destination: &str, source: MountSource, read_only: bool| Mount {
+        destination: PathBuf::from(destination),
+        source,
+        read_only,
+        from: "docker's default".to_string(),
+    };
+    let memory = |size, mode| MountSource::Tmpfs { size, mode, options: Vec::new() };
+    let shm = host["ShmSize"].as_u64().filter(|&size| size > 0).unwrap_or(67_108_864);
+    let mut out = vec![
+        default("/proc", MountSource::Proc, false),
+        default("/dev/pts", MountSource::Devpts, false),
+        default("/sys", MountSource::Sysfs, !privileged),
+        default("/dev/mqueue", MountSource::Mqueue, false),
+        default("/dev/shm", memory(Some(shm), 0o1777), false),
+    ];
+    if matches!(crate::cgroup::Hosts::read(), crate::cgroup::Hosts::Version2(_)) {
+        out.push(default("/sys/fs/cgroup", MountSource::Cgroup, !privileged));
+    }
+    for (destination, options) in pairs(&host["Tmpfs"]) {
+        out.push(tmpfs(&destination, &options));
+    }
+    // One mount a place: the container's own instead of the default.
+    out.retain(|mount| own.iter().all(|other| other.destination != mount.destination));
+    out.extend(own);
+    out
+}
+
+/// Docker's `--tmpfs /run:size=64k,mode=1770`.
+fn tmpfs(destination: &str, options: &str) -> Mount {
+    let (mut size, mut mode, mut rest) = (None, 0o1777, Vec::new());
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some(("size", text)) => size = bytes(text),
+            Some(("mode", text)) => mode = u32::from_str_radix(text, 8).unwrap_or(mode),
+            _ => rest.push(option.to_string()),
+        }
+    }
+    let source = MountSource::Tmpfs { size, mode, options: rest };
+    Mount { destination: PathBuf::from(destination), source, read_only: false, from: "HostConfig.Tmpfs".to_string() }
+}
+
+/// Bytes as docker and the kernel write them: `65536`, `64k`, `1g`.
+fn bytes(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    let shift = match lower[digits.len()..].trim_end_matches('b') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    number.checked_shl(shift)
+}
+
+/// What docker 29.7 hides (moby v29 daemon/pkg/oci/defaults.go).
+const MASKED: &[&str] = &[
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// What docker 29.7 locks (moby v29 daemon/pkg/oci/defaults.go).
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+// Devices and limits --------------------------------------------------------------------------------------------------
+
+fn devices(host: &Value, privileged: bool, notes: &mut Vec<String>) -> Result<(Vec<Device>, Vec<DeviceRule>), DockerError> {
+    let node = |path: &str, major, minor| Device { path: path.into(), kind: 'c', major, minor, mode: 0o666, uid: 0, gid: 0 };
+    let mut nodes = vec![
+        node("/dev/null", 1, 3), node("/dev/zero", 1, 5), node("/dev/full", 1, 7), node("/dev/random", 1, 8),
+        node("/dev/urandom", 1, 9), node("/dev/tty", 5, 0),
+    ];
+    let rule = |kind, major, minor, access: &str| DeviceRule { kind, major, minor, access: access.into() };
+    let mut rules = vec![rule('c', None, None, "m"), rule('b', None, None, "m"), rule('c', Some(136), None, "rwm"), rule('c', Some(5), Some(2), "rwm"), rule('c', Some(5), Some(1), "rwm")];
+    rules.extend(nodes.iter().map(|device| rule('c', Some(device.major), Some(device.minor), "rwm")));
+    if privileged {
+        nodes.extend(hosts_devices(&nodes));
+        return Ok((nodes, vec![rule('a', None, None, "rwm")]));
+    }
+    for wanted in host["Devices"].as_array().into_iter().flatten() {
+        let path = text(&wanted["PathOnHost"]).unwrap_or_default();
+        let inside = text(&wanted["PathInContainer"]).unwrap_or(path);
+        let access = text(&wanted["CgroupPermissions"]).unwrap_or("rwm");
+        match device(Path::new(path), Path::new(inside)) {
+            Some(found) => {
+                rules.push(rule(found.kind, Some(found.major), Some(found.minor), access));
+                nodes.retain(|known| known.path != found.path);
+                nodes.push(found);
+            }
+            None => notes.push(format!("the device '{path}' is not on this host")),
+        }
+    }
+    for text in strings(&host["DeviceCgroupRules"]) {
+        rules.push(parse_rule(&text).ok_or_else(|| DockerError::Key {
+            key: "HostConfig.DeviceCgroupRules",
+            value: text.clone(),
+            why: "it should read like 'c 10:200 rwm'".to_string(),
+        })?);
+    }
+    Ok((nodes, rules))
+}
+
+/// The node of a device of this host.
+fn device(path: &Path, inside: &Path) -> Option<Device> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let stat = std::fs::metadata(path).ok()?;
+    let kind = match stat.file_type() {
+        kind if kind.is_char_device() => 'c',
+        kind if kind.is_block_device() => 'b',
+        _ => return None,
+    };
+    let number = stat.rdev();
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    Some(Device { path: inside.to_path_buf(), kind, major, minor, mode: stat.mode() & 0o777, uid: stat.uid(), gid: stat.gid() })
+}
+
+/// Every device of this host's `/dev`, as a privileged container has them.
+fn hosts_devices(known: &[Device]) -> Vec<Device> {
+    let mut out = Vec::new();
+    let mut folders = vec![PathBuf::from("/dev")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && !["pts", "shm", "mqueue", "fd"].iter().any(|own| path.ends_with(own)) => folders.push(path),
+                Ok(kind) if !kind.is_symlink() && !path.ends_with("console") && known.iter().all(|own| own.path != path) => {
+                    out.extend(device(&path, &path));
+                }
+                _ => {}
+            }
+        }
+    }
+    out
+}
+
+/// `c 10:200 rwm`.
+fn parse_rule(text: &str) -> Option<DeviceRule> {
+    let mut fields = text.split_whitespace();
+    let kind = fields.next().filter(|kind| ["a", "b", "c"].contains(kind))?.chars().next()?;
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let number = |text: &str| if text == "*" { Some(None) } else { text.parse().ok().map(Some) };
+    let access = fields.next().unwrap_or("rwm").to_string();
+    Some(DeviceRule { kind, major: number(major)?, minor: number(minor)?, access })
+}
+
+fn rlimits(host: &Value, notes: &mut Vec<String>) -> Result<Vec<Rlimit>, DockerError> {
+    let mut out = Vec::new();
+    for limit in host["Ulimits"].as_array().into_iter().flatten() {
+        let name = text(&limit["Name"]).unwrap_or_default().to_string();
+        let Some(resource) = crate::rlimit(&name) else {
+            return Err(DockerError::Key { key: "HostConfig.Ulimits", value: name, why: "no such limit".to_string() });
+        };
+        let number = |key: &str| limit[key].as_i64().map_or(u64::MAX, |number| if number < 0 { u64::MAX } else { number as u64 });
+        let (soft, hard) = (number("Soft"), number("Hard"));
+        let most = crate::most(resource);
+        if hard > most {
+            notes.push(format!("the limit '{name}' is clamped from {hard} to {most}, the most that this host lets us set"));
+        }
+        out.push(Rlimit { name, soft: soft.min(most), hard: hard.min(most) });
+    }
+    Ok(out)
+}
+
+fn limits(host: &Value) -> Limits {
+    let positive = |key: &str| host[key].as_u64().filter(|&number| number > 0);
+    let signed = |key: &str| host[key].as_i64().filter(|&number| number != 0);
+    let nano = positive("NanoCpus");
+    let memory = positive("Memory");
+    Limits {
+        memory,
+        memory_reservation: positive("MemoryReservation"),
+        // Docker gives as much swap again where only memory is said.
+        memory_swap: signed("MemorySwap").or(memory.map(|bytes| (bytes as i64).saturating_mul(2))),
+        memory_swappiness: host["MemorySwappiness"].as_u64(),
+        oom_kill_disable: truth(&host["OomKillDisable"]),
+        cpu_shares: positive("CpuShares"),
+        cpu_quota: nano.map(|nano| (nano / 10_000) as i64).or(signed("CpuQuota")),
+        cpu_period: nano.map(|_| 100_000).or(positive("CpuPeriod")),
+        cpuset_cpus: text(&host["CpusetCpus"]).unwrap_or_default().to_string(),
+        cpuset_mems: text(&host["CpusetMems"]).unwrap_or_default().to_string(),
+        pids: signed("PidsLimit"),
+        blkio_weight: positive("BlkioWeight").and_then(|weight| u16::try_from(weight).ok()),
+    }
+}
+
+/// Keys that ask for something this launcher does not do.
+fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
+    const NOT_DONE: &[&str] = &[
+        "BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps", "BlkioDeviceWriteIOps", "BlkioWeightDevice",
+        "CpuRealtimePeriod", "CpuRealtimeRuntime", "DeviceRequests", "Isolation", "KernelMemory", "KernelMemoryTCP",
+        "StorageOpt", "UsernsMode",
+    ];
+    for key in NOT_DONE.iter().filter(|key| is_said(&host[**key])) {
+        notes.push(format!("HostConfig.{key} is not done"));
+    }
+    for setting in host["LxcConf"].as_array().into_iter().flatten() {
+        let (key, value) = (text(&setting["Key"]).unwrap_or_default(), text(&setting["Value"]).unwrap_or_default());
+        notes.push(format!("the lxc setting '{key} = {value}' is not done"));
+    }
+}
+
+/// The number of a signal by docker's spellings: `SIGTERM`, `TERM`, `15`, `RTMIN+3`.
+pub fn signal(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(above) = name.strip_prefix("RTMIN") {
+        return if above.is_empty() { Some(34) } else { above.strip_prefix('+')?.parse::<i32>().ok().map(|n| 34 + n).filter(|n| *n <= 64) };
+    }
+    if let Some(below) = name.strip_prefix("RTMAX") {
+        return if below.is_empty() { Some(64) } else { below.strip_prefix('-')?.parse::<i32>().ok().map(|n| 64 - n).filter(|n| *n >= 34) };
+    }
+    let alias = match name {
+        "CLD" => "CHLD",
+        "POLL" => "IO",
+        other => other,
+    };
+    format!("SIG{alias}").parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
+}
+
+// JSON as docker writes it --------------------------------------------------------------------------------------------
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
+}
+
+fn truth(value: &Value) -> bool {
+    value.as_bool().unwrap_or(false)
+}
+
+/// A list of strings; a bare string counts as one, as images of third parties have it.
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn pairs(value: &Value) -> Vec<(String, String)> {
+    let map = value.as_object().into_iter().flatten();
+    map.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_string())).collect()
+}
+
+fn is_said(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_i64() != Some(0),
+        Value::String(text) => !text.is_empty() && text != "default",
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Bool(true) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn around() -> Surroundings {
+        Surroundings {
+            id: "a".repeat(64),
+            root: RootFiles { lower: vec!["/l".into()], upper: None, read_only: false },
+            passwd: b"root:x:0:0:root:/root:/bin/sh\n".to_vec(),
+            group: Vec::new(),
+            mounts: Vec::new(),
+            network: Namespace::New,
+            joined: Joined::default(),
+            link_env: vec!["DB_NAME=/web/db".into()],
+        }
+    }
+
+    fn made(record: Value) -> Made {
+        spec(&record, around()).expect("the record can be a container")
+    }
+
+    #[test]
+    fn the_environment_is_in_dockers_order() {
+        let (spec, notes) = made(json!({"Config": {"Cmd": ["sh"], "Hostname": "h", "Tty": true, "Env": ["A=1", "PATH=/bin", "GONE", "A=2"]}}));
+        assert_eq!(spec.process.env, ["PATH=/bin", "HOSTNAME=h", "TERM=xterm", "DB_NAME=/web/db", "A=2", "HOME=/root"]);
+        assert_eq!(notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn path_and_args_go_before_the_configs_command() {
+        let (spec, _) = made(json!({"Path": "/e", "Args": ["1"], "Config": {"Cmd": ["c"], "Entrypoint": "x"}}));
+        assert_eq!(spec.process.args, ["/e", "1"]);
+        let (spec, _) = made(json!({"Config": {"Cmd": ["c"], "Entrypoint": "x"}}));
+        assert_eq!(spec.process.args, ["x", "c"]);
+        assert!(matches!(super::spec(&json!({"Config": {}}), around()), Err(DockerError::NoCommand)));
+    }
+
+    #[test]
+    fn what_is_not_done_is_named() {
+        let host = json!({"StorageOpt": {"size": "1G"}, "UsernsMode": "", "LxcConf": [{"Key": "lxc.aa_profile", "Value": "x"}], "SecurityOpt": ["label:type:t"], "PidMode": "container:x"});
+        let (_, notes) = made(json!({"Path": "x", "HostConfig": host}));
+        assert_eq!(notes, [
+            "security option 'label:type:t' is not done",
+            "HostConfig.PidMode 'container:x' is not done: it gets its own",
+            "HostConfig.StorageOpt is not done",
+            "the lxc setting 'lxc.aa_profile = x' is not done",
+        ]);
+    }
+
+    #[test]
+    fn limits_follow_dockers_rules() {
+        let (spec, _) = made(json!({"Path": "x", "HostConfig": {"Memory": 64, "NanoCpus": 1_500_000_000u64, "Tmpfs": {"/run": "size=64k,mode=700,exec"}}}));
+        assert_eq!((spec.limits.memory, spec.limits.memory_swap), (Some(64), Some(128)));
+        assert_eq!((spec.limits.cpu_quota, spec.limits.cpu_period), (Some(150_000), Some(100_000)));
+        let run = spec.mounts.iter().find(|mount| mount.destination == Path::new("/run")).expect("it is mounted");
+        let MountSource::Tmpfs { size, mode, options } = &run.source else { panic!("not memory") };
+        assert_eq!((*size, *mode, options.join(",")), (Some(65_536), 0o700, "exec".to_string()));
+    }
+
+    #[test]
+    fn signals_are_known_by_all_spellings() {
+        for (text, number) in [("SIGTERM", Some(15)), ("term", Some(15)), ("9", Some(9)), ("RTMIN+3", Some(37)), ("SIGRTMAX-1", Some(63)), ("NOSUCH", None), ("0", None), ("65", None)] {
+            assert_eq!(signal(text), number, "{text}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Between a container and whoever attends it: copies its streams, passes signals on, waits for its end.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use crate::log::{Log, Stream};
+
+/// Our ends of a container's streams.
+pub enum Ends {
+    /// Pipes.
+    Plain {
+        /// To its standard input; `None` where nobody writes.
+        stdin: Option<OwnedFd>,
+        /// From its standard output.
+        stdout: Option<OwnedFd>,
+        /// From its standard error.
+        stderr: Option<OwnedFd>,
+    },
+    /// The terminal's other end, which is all three.
+    Terminal(OwnedFd),
+}
+
+/// How a relay behaves towards the person.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Whether this program's own standard input goes to the container.
+    pub input: bool,
+    /// Whether the container's output goes to this program's own.
+    pub output: bool,
+    /// Whether signals are passed on.
+    pub signals: bool,
+}
+
+/// Signals kept from their default meaning and read from a handle. Made before the container is started, so that none
+/// is lost in between.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Takes all signals that docker passes on to a container (docker/cli v28 cli/command/container/signals.go): not
+    /// CHLD, PIPE and URG, and what nobody can take.
+    pub fn take() -> io::Result<Signals> {
+        let mut set = SigSet::all();
+        for left in [Signal::SIGCHLD, Signal::SIGPIPE, Signal::SIGURG, Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT] {
+            set.remove(left);
+        }
+        set.thread_block()?;
+        Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+    }
+
+    fn next(&self) -> Option<i32> {
+        self.0.read_signal().ok().flatten().map(|info| info.ssi_signo as i32)
+    }
+}
+
+/// Copies until the container's first process has ended and its output is drained. Returns docker's exit status.
+pub fn attend(handle: &OwnedFd, mut ends: Ends, manner: Manner, signals: &Signals, log: &mut Option<Log>) -> io::Result<u8> {
+    let mut buffer = vec![0u8; 64 * 1024];
+    let mut input = manner.input;
+    let mut ended = false;
+    if let Ends::Terminal(terminal) = &ends {
+        fit(terminal);
+    }
+    while !ended {
+        let ready = wait(handle, &ends, input, signals)?;
+        if ready.signal {
+            while let Some(number) = signals.next() {
+                match (&ends, number) {
+                    (Ends::Terminal(terminal), libc::SIGWINCH) => fit(terminal),
+                    _ if manner.signals => pass(handle, number),
+                    _ => {}
+                }
+            }
+        }
+        if ready.input {
+            input = forward(&mut ends, &mut buffer)?;
+        }
+        drain(&mut ends, ready.output, manner, log, &mut buffer)?;
+        ended = ready.end;
+    }
+    // What it wrote before it ended is still in the pipes; what its children hold open is not waited for.
+    while drain(&mut ends, [true, true], manner, log, &mut buffer)? {}
+    if let Some(log) = log {
+        log.finish()?;
+    }
+    exit_status(handle)
+}
+
+struct Ready {
+    end: bool,
+    signal: bool,
+    input: bool,
+    output: [bool; 2],
+}
+
+fn wait(handle: &OwnedFd, ends: &Ends, input: bool, signals: &Signals) -> io::Result<Ready> {
+    let stdin = rustix::stdio::stdin();
+    let (out, err) = match ends {
+        Ends::Plain { stdout, stderr, .. } => (stdout.as_ref(), stderr.as_ref()),
+        Ends::Terminal(terminal) => (Some(terminal), None),
+    };
+    let mut places = vec![(handle.as_fd(), 0), (signals.0.as_fd(), 1)];
+    places.extend(input.then_some((stdin, 2)));
+    places.extend(out.map(|fd| (fd.as_fd(), 3)));
+    places.extend(err.map(|fd| (fd.as_fd(), 4)));
+    let mut polled: Vec<PollFd> = places.iter().map(|(fd, _)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    loop {
+        match poll(&mut polled, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => {
+                other?;
+                break;
+            }
+        };
+    }
+    let is = |what: usize| places.iter().zip(&polled).any(|((_, place), fd)| *place == what && !fd.revents().is_empty());
+    Ok(Ready { end: is(0), signal: is(1), input: is(2), output: [is(3), is(4)] })
+}
+
+/// Passes what was typed on. Returns whether there may be more.
+fn forward(ends: &mut Ends, buffer: &mut [u8]) -> io::Result<bool> {
+    let n = rustix::io::read(rustix::stdio::stdin(), &mut *buffer).unwrap_or(0);
+    let target = match ends {
+        Ends::Plain { stdin, .. } => stdin,
+        Ends::Terminal(terminal) if n > 0 => return Ok(write_all(terminal.as_fd(), &buffer[..n]).is_ok()),
+        Ends::Terminal(_) => return Ok(false),
+    };
+    // At the end of the input the container's own must end too.
+    if n == 0 || target.as_ref().is_none_or(|fd| write_all(fd.as_fd(), &buffer[..n]).is_err()) {
+        *target = None;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Takes what is there of the container's output. Returns whether anything was.
+fn drain(ends: &mut Ends, ready: [bool; 2], manner: Manner, log: &mut Option<Log>, buffer: &mut [u8]) -> io::Result<bool> {
+    let mut any = false;
+    let mut take = |end: &mut Option<BorrowedFd>, stream: Stream| -> io::Result<()> {
+        let Some(fd) = end else { return Ok(()) };
+        let now = PollFd::from_borrowed_fd(*fd, PollFlags::IN);
+        let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut [now], Some(&zero))? == 0 {
+            return Ok(());
+        }
+        // A terminal answers EIO once its other end is closed everywhere.
+        match rustix::io::read(*fd, &mut *buffer) {
+            Ok(0) | Err(_) => *end = None,
+            Ok(n) => {
+                any = true;
+                if let Some(log) = log {
+                    log.take(stream, &buffer[..n])?;
+                }
+                if manner.output {
+                    let own = if stream == Stream::Stdout { rustix::stdio::stdout() } else { rustix::stdio::stderr() };
+                    // Nobody may be listening any more; the container goes on all the same.
+                    let _ = write_all(own, &buffer[..n]);
+                }
+            }
+        }
+        Ok(())
+    };
+    match ends {
+        Ends::Plain { stdout, stderr, .. } => {
+            for (slot, ready, stream) in [(stdout, ready[0], Stream::Stdout), (stderr, ready[1], Stream::Stderr)] {
+                let mut end = slot.as_ref().filter(|_| ready).map(|fd| fd.as_fd());
+                let was = end.is_some();
+                take(&mut end, stream)?;
+                if was && end.is_none() {
+                    *slot = None;
+                }
+            }
+        }
+        Ends::Terminal(terminal) => take(&mut Some(terminal.as_fd()).filter(|_| ready[0]), Stream::Stdout)?,
+    }
+    Ok(any)
+}
+
+fn write_all(fd: BorrowedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None)?;
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Sends a signal to the first process; one that has ended needs none.
+fn pass(handle: &OwnedFd, number: i32) {
+    if let Some(signal) = rustix::process::Signal::from_named_raw(number) {
+        let _ = rustix::process::pidfd_send_signal(handle, signal);
+    }
+}
+
+/// Gives the container's terminal the size of ours.
+fn fit(terminal: &OwnedFd) {
+    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
+        let _ = rustix::termios::tcsetwinsize(terminal, size);
+    }
+}
+
+/// The exit status as docker tells it: the program's own, or 128 and the signal.
+fn exit_status(handle: &OwnedFd) -> io::Result<u8> {
+    let status = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED)?;
+    let code = status.and_then(|status| status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)));
+    Ok(code.map_or(255, |code| code as u8))
+}
