@@ -9,6 +9,9 @@ use model::Xattrs;
 pub const MARK: &[u8] = b".wh.";
 /// The name that makes a directory opaque in aufs' form.
 pub const OPAQUE: &[u8] = b".wh..wh..opq";
+/// The same in the docker 0.6 root of the tests, which was made without the aufs module. In aufs itself it could only mark
+/// the name `.wh.opq`, which cannot exist there.
+const OPAQUE_TOO: &[u8] = b".wh..wh.opq";
 /// The beginning of the names that aufs keeps for itself at the top of a branch.
 pub const AUFS_OWN: &[u8] = b".wh..wh.";
 
@@ -58,7 +61,7 @@ impl Dialect {
     /// `top` says that the directory is the branch's own top.
     pub fn read<'n>(self, name: &'n [u8], is_char_device: bool, top: bool) -> Option<(&'n [u8], Listed)> {
         if self.has_mark_names() {
-            if name == OPAQUE || (top && name.starts_with(AUFS_OWN)) {
+            if self.is_opaque_name(name) || (top && name.starts_with(AUFS_OWN)) {
                 return None;
             }
             // `.wh.` alone marks nothing: it is a name like any other.
@@ -72,7 +75,7 @@ impl Dialect {
 
     /// Whether a name of this directory makes it opaque.
     pub fn is_opaque_name(self, name: &[u8]) -> bool {
-        self.has_mark_names() && name == OPAQUE
+        self.has_mark_names() && (name == OPAQUE || name == OPAQUE_TOO)
     }
 
     /// What a directory's attributes say.

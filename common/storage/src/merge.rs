@@ -97,7 +97,7 @@ pub(crate) struct Reader {
 impl Reader {
     fn entry(&mut self, walk: &mut Walk, node: &Node) -> Option<(Entry, Option<Opened>)> {
         let What::Shown(stat) = node.what else { return None };
-        let path = path_of(walk, node);
+        let path = path_of(walk.path(), &node.name);
         let dialect = walk.branches()[node.branch].dialect;
         let mut file = None;
         let (kind, xattrs) = match stat.kind {
@@ -131,14 +131,13 @@ impl Reader {
     }
 }
 
-fn path_of(walk: &Walk, node: &Node) -> EntryPath {
-    let folder = walk.path();
-    let mut path = Vec::with_capacity(folder.len() + 1 + node.name.len());
+pub(crate) fn path_of(folder: &[u8], name: &[u8]) -> EntryPath {
+    let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
     path.extend_from_slice(folder);
     if !path.is_empty() {
         path.push(b'/');
     }
-    path.extend_from_slice(&node.name);
+    path.extend_from_slice(name);
     EntryPath::parse(&path).expect("names of a folder are components without zero bytes")
 }
 
