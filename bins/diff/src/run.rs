@@ -1,0 +1,68 @@
+//! Compares the container's own layer with those below it.
+
+use std::io::Write;
+
+use anyhow::Context;
+use cli::{Findings, Outcome};
+use host::Host;
+use model::{Container, Generation, path::shown};
+use serde_json::json;
+use storage::{Difference, Happened, Rules};
+
+use crate::args::{Args, Format};
+
+/// Finds the container, compares, and prints a line for each difference, by path.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut host = Host::open(&args.root.path())?;
+    let mut findings = Findings::from(host.take_findings());
+    let container = findings.take(host.container(&args.container)?);
+    let subject = || format!("cannot compare container '{}'", shown(args.container.as_bytes()));
+    let rootfs = findings.take(host.rootfs(&container).with_context(subject)?);
+    let rules = rules(&host, &container);
+    let differences = findings.take(storage::diff(host.root(), &rootfs, rules).with_context(subject)?);
+    print(&differences, args.format)?;
+    Ok(Outcome::done().and_findings(findings))
+}
+
+/// Rules changed with docker 1.3 and 1.6. Records do not name the version, but both brought new keys: `AppArmorProfile`
+/// and `LogPath` (moby v1.3.0 and v1.6.0 daemon/container.go).
+fn rules(host: &Host, container: &Container) -> Rules {
+    let store = host.store(container.store);
+    match store.generation {
+        Generation::DockerFirst => return Rules::Before1_3,
+        Generation::DockerGraph => {}
+        _ => return Rules::Today,
+    }
+    let raw = host.root().read(&container.record, RECORD_LIMIT).unwrap_or_default();
+    let has = |key: &[u8]| raw.windows(key.len()).any(|part| part == key);
+    match (has(b"\"AppArmorProfile\""), has(b"\"LogPath\"")) {
+        (false, false) => Rules::Before1_3,
+        (true, false) => Rules::Before1_6,
+        (_, true) => Rules::Today,
+    }
+}
+
+/// As in `layout`: no container's record is larger.
+const RECORD_LIMIT: u64 = 16 << 20;
+
+fn print(differences: &[Difference], format: Format) -> anyhow::Result<()> {
+    let mut out = cli::output::stdout();
+    for difference in differences {
+        match format {
+            Format::Table => writeln!(out, "{difference}")?,
+            Format::Json => writeln!(out, "{}", cli::json::line(&row(difference)))?,
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn row(difference: &Difference) -> serde_json::Value {
+    let kind = match difference.happened {
+        Happened::Added => "A",
+        Happened::Changed => "C",
+        Happened::Deleted => "D",
+    };
+    let path = format!("/{}", shown(difference.path.as_bytes()));
+    json!({ "Kind": kind, "Path": path })
+}
