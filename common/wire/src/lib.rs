@@ -1,1 +1,25 @@
-//! Host network state: model, planner, backends.
+//! Host network state: what containers' configs imply, and the means to make it so.
+//!
+//! In reading order: [`config`] is what configs say, [`inspect`] reads it from docker's JSON, [`Daemon`] is what the daemon
+//! was told besides; [`plan()`] turns them into a [`Plan`], plain data in which every thing has its reason and the config
+//! field that it comes from; [`render`] writes a plan as text.
+//!
+//! Nothing here may know of layouts, drivers or archives: whoever reads a root hands over inspect JSON.
+
+pub mod config;
+mod daemon;
+mod dialect;
+pub mod inspect;
+mod plan;
+mod planner;
+mod prefix;
+pub mod render;
+mod resolve;
+mod rule;
+
+pub use daemon::Daemon;
+pub use plan::{Bridge, Dialect, Plan, Port, Sysctl, Veth};
+pub use planner::plan;
+pub use prefix::Prefix;
+pub use resolve::Selection;
+pub use rule::{Chain, Family, Is, Match, Rule, RuleSet, Table, Target};

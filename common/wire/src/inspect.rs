@@ -1,0 +1,396 @@
+//! Docker's inspect JSON, in the shape of any version, as [`Configs`].
+//!
+//! Shapes: moby v0.6.4 container.go, v1.2.0 daemon/container.go and nat/nat.go, v1.9.1 daemon/network/settings.go,
+//! v20.10.24 api/types/network/network.go; see `docs/layouts/network.md`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use model::{Finding, Protocol, Timestamp};
+use serde_json::Value;
+
+use crate::Prefix;
+use crate::config::{Configs, Container, Dns, Endpoint, GatewayMode, Link, Mac, Mode, Network, Publish, Subnet};
+
+/// Reads objects and arrays of objects, one after the other. What is no container or network is named and left out.
+pub fn parse(text: &[u8]) -> Result<(Configs, Vec<Finding>), serde_json::Error> {
+    let mut read = Reader::default();
+    for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
+        read.value(&value?);
+    }
+    Ok((read.configs, read.findings))
+}
+
+/// Reads one object, or an array of them.
+pub fn read(value: &Value) -> (Configs, Vec<Finding>) {
+    let mut read = Reader::default();
+    read.value(value);
+    (read.configs, read.findings)
+}
+
+#[derive(Default)]
+struct Reader {
+    configs: Configs,
+    findings: Vec<Finding>,
+}
+
+impl Reader {
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| self.value(value)),
+            Value::Object(_) if is_container(value) => {
+                let container = self.container(value);
+                self.configs.containers.push(container);
+            }
+            Value::Object(_) if is_network(value) => {
+                let network = self.network(value);
+                self.configs.networks.push(network);
+            }
+            _ => {
+                let what = string(value, "Id").or_else(|| string(value, "Name")).unwrap_or("an object");
+                self.find("not-a-container", what, "is neither a container nor a network; left out");
+            }
+        }
+    }
+
+    fn find(&mut self, code: &'static str, subject: &str, detail: impl Into<String>) {
+        self.findings.push(Finding::new(code, detail).about(subject));
+    }
+
+    fn network(&mut self, value: &Value) -> Network {
+        let name = string(value, "Name").unwrap_or_default().to_owned();
+        let subject = format!("network {name}");
+        let options = &value["Options"];
+        let option = |key: &str| string(options, &format!("com.docker.network.{key}"));
+        let subnets = list(&value["IPAM"]["Config"]).filter_map(|config| self.subnet(config, &subject)).collect();
+        Network {
+            id: string(value, "Id").unwrap_or_default().to_owned(),
+            driver: string(value, "Driver").unwrap_or_default().to_owned(),
+            created: time(&value["Created"]),
+            bridge: option("bridge.name").map(str::to_owned),
+            subnets,
+            internal: value["Internal"].as_bool().unwrap_or_default(),
+            ipv6: value["EnableIPv6"].as_bool().unwrap_or_default(),
+            icc: option("bridge.enable_icc").and_then(truth),
+            masquerade: option("bridge.enable_ip_masquerade").and_then(truth),
+            mtu: option("driver.mtu").and_then(|mtu| mtu.parse().ok()).filter(|mtu| *mtu > 0),
+            host_ip: option("bridge.host_binding_ipv4").and_then(|ip| ip.parse().ok()),
+            source_ip: option("host_ipv4").and_then(|ip| ip.parse().ok()),
+            gateway_mode: option("bridge.gateway_mode_ipv4").map(gateway_mode).unwrap_or_default(),
+            gateway_mode_v6: option("bridge.gateway_mode_ipv6").map(gateway_mode).unwrap_or_default(),
+            name,
+        }
+    }
+
+    fn subnet(&mut self, config: &Value, subject: &str) -> Option<Subnet> {
+        let text = string(config, "Subnet")?;
+        let Some(prefix) = Prefix::parse(text) else {
+            self.find("subnet", subject, format!("subnet '{text}' is no network; left out"));
+            return None;
+        };
+        let gateway = string(config, "Gateway").and_then(|text| Some(Prefix::parse(text)?.address));
+        let range = string(config, "IPRange").and_then(Prefix::parse);
+        Some(Subnet { prefix: prefix.network(), gateway, range })
+    }
+
+    fn container(&mut self, value: &Value) -> Container {
+        let (config, host, settings) = (&value["Config"], &value["HostConfig"], &value["NetworkSettings"]);
+        let id = string(value, "Id").or_else(|| string(value, "ID")).unwrap_or_default().to_owned();
+        let name = string(value, "Name").unwrap_or_default().trim_start_matches('/').to_owned();
+        let subject = format!("container {}", if name.is_empty() { id.get(..12).unwrap_or(&id) } else { &name });
+        let state = &value["State"];
+        let running = ["Running", "Paused"].iter().any(|key| state[key].as_bool() == Some(true))
+            || matches!(string(state, "Status"), Some("running" | "paused"));
+        let mode = mode(config, host);
+        let mut exposed: Vec<_> = keys(&config["ExposedPorts"]).filter_map(|key| self.port(key, &subject)).collect();
+        let published = self.published(config, host, settings, &subject, running);
+        exposed.extend(published.iter().map(|publish| (publish.port, publish.protocol)));
+        exposed.sort();
+        exposed.dedup();
+        Container {
+            running,
+            started: time(&state["StartedAt"]),
+            pid: if running { state["Pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or(0) } else { 0 },
+            sandbox: string(settings, "SandboxKey").unwrap_or_default().to_owned(),
+            endpoints: endpoints(settings, &mode, &id),
+            exposed,
+            published,
+            publish_all: host["PublishAllPorts"].as_bool().unwrap_or_default(),
+            links: links(&host["Links"]),
+            hostname: string(config, "Hostname").unwrap_or_default().to_owned(),
+            domain: string(config, "Domainname").unwrap_or_default().to_owned(),
+            extra_hosts: strings(&host["ExtraHosts"]).iter().filter_map(|entry| split_pair(entry)).collect(),
+            dns: dns(config, host),
+            hosts_path: string(value, "HostsPath").unwrap_or_default().to_owned(),
+            resolv_conf_path: string(value, "ResolvConfPath").unwrap_or_default().to_owned(),
+            mac: string(config, "MacAddress").and_then(mac),
+            id,
+            name,
+            mode,
+        }
+    }
+
+    /// What is published now; where nothing runs, what was asked for.
+    fn published(&mut self, config: &Value, host: &Value, settings: &Value, subject: &str, running: bool) -> Vec<Publish> {
+        let requested = self.bindings(&host["PortBindings"], "HostConfig.PortBindings", subject);
+        if running && settings["Ports"].is_object() {
+            let mut live = self.bindings(&settings["Ports"], "NetworkSettings.Ports", subject);
+            ask(&mut live, &requested);
+            return live;
+        }
+        let mapped = self.mapping(&settings["PortMapping"], subject);
+        if running && !mapped.is_empty() {
+            return mapped;
+        }
+        if !requested.is_empty() {
+            return requested;
+        }
+        let specs = strings(&config["PortSpecs"]);
+        specs.iter().filter_map(|spec| self.spec(spec, subject)).collect()
+    }
+
+    /// `{"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "443/tcp": null}`.
+    fn bindings(&mut self, ports: &Value, from: &str, subject: &str) -> Vec<Publish> {
+        let mut all = Vec::new();
+        for key in keys(ports) {
+            let Some((port, protocol)) = self.port(key, subject) else { continue };
+            for binding in list(&ports[key]) {
+                let text = string(binding, "HostPort").unwrap_or_default();
+                let Some((first, last)) = port_range(text) else {
+                    self.find("port", subject, format!("host port '{text}' of {key} is no port; left out"));
+                    continue;
+                };
+                let host_ip = match string(binding, "HostIp").filter(|text| !text.is_empty()) {
+                    None => None,
+                    Some(text) => match text.parse() {
+                        Ok(address) => Some(address),
+                        Err(_) => {
+                            self.find("address", subject, format!("host address '{text}' of {key} is no address; left out"));
+                            continue;
+                        }
+                    },
+                };
+                let from = format!("{from}[\"{key}\"]");
+                all.push(Publish::at(port, protocol, host_ip, (first, last), from));
+            }
+        }
+        all
+    }
+
+    /// `{"Tcp": {"6379": "49153"}, "Udp": {}}`; before 0.6 the TCP ports alone, without a name above them.
+    fn mapping(&mut self, mapping: &Value, subject: &str) -> Vec<Publish> {
+        let flat = mapping.get("Tcp").is_none() && mapping.get("Udp").is_none();
+        let (tcp, place) = if flat { (mapping, "") } else { (&mapping["Tcp"], ".Tcp") };
+        let mut all = Vec::new();
+        for (ports, protocol, place) in [(tcp, Protocol::Tcp, place), (&mapping["Udp"], Protocol::Udp, ".Udp")] {
+            for key in keys(ports) {
+                let host = ports[key].as_str().and_then(|port| port.parse().ok());
+                let (Ok(port), Some(host)) = (key.parse(), host) else {
+                    self.find("port", subject, format!("port mapping '{key}' is no port; left out"));
+                    continue;
+                };
+                let from = format!("NetworkSettings.PortMapping{place}[\"{key}\"]");
+                all.push(Publish::at(port, protocol, None, (host, host), from));
+            }
+        }
+        all
+    }
+
+    /// `80`, `8080:80`, `:80` (the same port), `127.0.0.1:8080:80`, each with `/udp` or without.
+    fn spec(&mut self, spec: &str, subject: &str) -> Option<Publish> {
+        let parsed = parse_spec(spec);
+        if parsed.is_none() {
+            self.find("port", subject, format!("port '{spec}' cannot be read; left out"));
+        }
+        parsed
+    }
+
+    fn port(&mut self, key: &str, subject: &str) -> Option<(u16, Protocol)> {
+        let parsed = parse_port(key);
+        if parsed.is_none() {
+            self.find("port", subject, format!("port '{key}' cannot be read; left out"));
+        }
+        parsed
+    }
+}
+
+/// Whether an object is a container's.
+fn is_container(value: &Value) -> bool {
+    value.get("NetworkSettings").is_some_and(Value::is_object) || (value.get("Config").is_some() && value.get("State").is_some())
+}
+
+/// Whether an object is a network's.
+fn is_network(value: &Value) -> bool {
+    value.get("IPAM").is_some() && value.get("Driver").is_some()
+}
+
+/// Says of live ports which of them were asked for by number. That decides on the order in which docker makes rules.
+fn ask(live: &mut [Publish], requested: &[Publish]) {
+    let mut wanted: BTreeMap<(u16, Protocol), Vec<&Publish>> = BTreeMap::new();
+    requested.iter().for_each(|publish| wanted.entry((publish.port, publish.protocol)).or_default().push(publish));
+    for publish in live {
+        let same = wanted.get(&(publish.port, publish.protocol)).into_iter().flatten();
+        let fits = |wanted: &&&Publish| (wanted.host_port..=wanted.host_port_end).contains(&publish.host_port);
+        let found = same.filter(fits).max_by_key(|wanted| wanted.host_port);
+        (publish.requested, publish.exact) = found.map_or((0, false), |wanted| (wanted.host_port, wanted.exact));
+    }
+}
+
+fn mode(config: &Value, host: &Value) -> Mode {
+    if config["NetworkDisabled"].as_bool() == Some(true) {
+        return Mode::None;
+    }
+    match string(host, "NetworkMode").unwrap_or_default() {
+        "" | "default" | "bridge" => Mode::Default,
+        "host" => Mode::Host,
+        "none" => Mode::None,
+        other => match other.strip_prefix("container:") {
+            Some(container) => Mode::Container(container.to_owned()),
+            None => Mode::Named(other.to_owned()),
+        },
+    }
+}
+
+/// Endpoints: `NetworkSettings.Networks` from 1.9 on, one flat endpoint before.
+fn endpoints(settings: &Value, mode: &Mode, id: &str) -> Vec<Endpoint> {
+    let wanted = match mode {
+        Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
+        Mode::Default => "bridge",
+        Mode::Named(name) => name,
+    };
+    let networks = &settings["Networks"];
+    let found: Vec<_> = keys(networks).map(|name| endpoint(&networks[name], name, id)).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    vec![Endpoint { network_id: String::new(), ..endpoint(settings, wanted, id) }]
+}
+
+fn endpoint(value: &Value, name: &str, id: &str) -> Endpoint {
+    let address = |key: &str, length: &str| {
+        let address: IpAddr = string(value, key)?.parse().ok()?;
+        Prefix::new(address, value[length].as_u64()?.try_into().ok()?)
+    };
+    let wanted = |key: &str| Some(Prefix::host(string(&value["IPAMConfig"], key)?.parse().ok()?));
+    let gateway = |key: &str| string(value, key).and_then(|text| text.parse().ok());
+    let own = id.get(..12).unwrap_or(id);
+    Endpoint {
+        network: name.to_owned(),
+        network_id: string(value, "NetworkID").unwrap_or_default().to_owned(),
+        address: address("IPAddress", "IPPrefixLen").or_else(|| wanted("IPv4Address")),
+        gateway: gateway("Gateway"),
+        address_v6: address("GlobalIPv6Address", "GlobalIPv6PrefixLen").or_else(|| wanted("IPv6Address")),
+        gateway_v6: gateway("IPv6Gateway"),
+        mac: string(value, "MacAddress").and_then(mac),
+        aliases: strings(&value["Aliases"]).into_iter().filter(|alias| alias != own).collect(),
+        links: links(&value["Links"]),
+        priority: value["GwPriority"].as_i64().unwrap_or(0),
+    }
+}
+
+/// `/target:/self/alias`, or `target:alias`, or `target`.
+fn links(value: &Value) -> Vec<Link> {
+    strings(value)
+        .iter()
+        .map(|text| {
+            let (target, alias) = text.split_once(':').unwrap_or((text, text));
+            let target = target.trim_start_matches('/').to_owned();
+            Link { alias: alias.rsplit('/').next().unwrap_or(alias).to_owned(), target }
+        })
+        .collect()
+}
+
+fn dns(config: &Value, host: &Value) -> Dns {
+    let servers = strings(&host["Dns"]);
+    Dns {
+        servers: if servers.is_empty() { strings(&config["Dns"]) } else { servers },
+        search: strings(&host["DnsSearch"]),
+        options: strings(&host["DnsOptions"]),
+    }
+}
+
+/// `80/tcp`; without a protocol it is TCP.
+fn parse_port(text: &str) -> Option<(u16, Protocol)> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    Some((port.parse().ok()?, Protocol::parse(protocol)?))
+}
+
+/// `8080`, `8000-8010`, or nothing for any.
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    if text.is_empty() {
+        return Some((0, 0));
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range: (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    (range.0 <= range.1).then_some(range)
+}
+
+fn parse_spec(spec: &str) -> Option<Publish> {
+    let (ports, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
+    let protocol = Protocol::parse(protocol)?;
+    let parts: Vec<&str> = ports.rsplitn(3, ':').collect();
+    let port: u16 = parts.first()?.parse().ok()?;
+    let host_port = match parts.get(1) {
+        None => 0,
+        Some(&"") if parts.len() == 2 => port,
+        Some(&"") => 0,
+        Some(text) => text.parse().ok()?,
+    };
+    let host_ip = match parts.get(2) {
+        None | Some(&"") => None,
+        Some(text) => Some(text.parse().ok()?),
+    };
+    let from = format!("Config.PortSpecs: \"{spec}\"");
+    Some(Publish::at(port, protocol, host_ip, (host_port, host_port), from))
+}
+
+/// Reads six bytes in hex with colons.
+pub fn mac(text: &str) -> Option<Mac> {
+    let mut bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let mut all = [0; 6];
+    for byte in &mut all {
+        *byte = bytes.next()?.ok()?;
+    }
+    bytes.next().is_none().then_some(all)
+}
+
+fn gateway_mode(text: &str) -> GatewayMode {
+    match text {
+        "nat-unprotected" => GatewayMode::NatUnprotected,
+        "routed" => GatewayMode::Routed,
+        _ => GatewayMode::Nat,
+    }
+}
+
+fn split_pair(entry: &str) -> Option<(String, String)> {
+    let (name, address) = entry.split_once([':', '='])?;
+    Some((name.to_owned(), address.to_owned()))
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Some(true),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(value.as_str()?).filter(|time| !time.is_zero())
+}
+
+fn string<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    list(value).filter_map(|value| value.as_str().map(str::to_owned)).collect()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn keys(value: &Value) -> impl Iterator<Item = &str> {
+    value.as_object().into_iter().flatten().map(|(key, _)| key.as_str())
+}

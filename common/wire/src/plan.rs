@@ -1,0 +1,165 @@
+//! What the configs imply: plain data, with the reason for each thing and the config field that it comes from.
+
+use std::net::IpAddr;
+
+use crate::config::Mac;
+use crate::{Prefix, RuleSet};
+
+/// The version whose form a plan has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Dialect {
+    /// Docker 0.6.4 (lxc).
+    Docker06,
+    /// Docker 1.2.0.
+    Docker12,
+    /// Docker 20.10.
+    Docker20,
+    /// Docker 28 (28.0.2 and later, iptables).
+    Docker28,
+    /// dockless' own, in one nft table.
+    Own,
+}
+
+impl Dialect {
+    /// All, oldest first.
+    pub const ALL: [Dialect; 5] =
+        [Dialect::Docker06, Dialect::Docker12, Dialect::Docker20, Dialect::Docker28, Dialect::Own];
+
+    /// The word for `--as`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Dialect::Docker06 => "0.6.4",
+            Dialect::Docker12 => "1.2.0",
+            Dialect::Docker20 => "20.10",
+            Dialect::Docker28 => "28",
+            Dialect::Own => "nft",
+        }
+    }
+
+    /// The dialect of that word.
+    pub fn parse(word: &str) -> Option<Dialect> {
+        Dialect::ALL.into_iter().find(|dialect| dialect.word() == word)
+    }
+
+    /// The first host port that is given out where any will do: 49153 up to 1.5, the kernel's range since.
+    pub fn first_port(self) -> u16 {
+        match self {
+            Dialect::Docker06 | Dialect::Docker12 => 49153,
+            _ => 32768,
+        }
+    }
+
+    /// Where the default bridge lies unless told otherwise: 172.17.42.1 up to 1.8.
+    pub fn default_bridge(self) -> Prefix {
+        let host = match self {
+            Dialect::Docker06 | Dialect::Docker12 => [172, 17, 42, 1],
+            _ => [172, 17, 0, 1],
+        };
+        Prefix { address: IpAddr::from(host), length: 16 }
+    }
+}
+
+/// Everything that is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In whose form.
+    pub dialect: Dialect,
+    /// Bridges of the host.
+    pub bridges: Vec<Bridge>,
+    /// Pairs of interfaces, one end on a bridge, the other in a container.
+    pub veths: Vec<Veth>,
+    /// Kernel settings.
+    pub sysctls: Vec<Sysctl>,
+    /// Rules.
+    pub rules: RuleSet,
+    /// Host ports in use, by which container.
+    pub ports: Vec<Port>,
+}
+
+/// A bridge.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bridge {
+    /// Its interface name.
+    pub name: String,
+    /// The network's name and id; the id is empty where unknown.
+    pub network: (String, String),
+    /// Its own addresses.
+    pub addresses: Vec<Prefix>,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Whether IPv4 addresses have a broadcast address (not in docker 0.6 and 1.2).
+    pub broadcast: bool,
+    /// Whether its network has no way out.
+    pub internal: bool,
+    /// Why it is there.
+    pub reason: String,
+    /// The config field that it comes from.
+    pub from: String,
+}
+
+/// A pair of interfaces.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Veth {
+    /// The end on the bridge.
+    pub host_name: String,
+    /// The bridge.
+    pub bridge: String,
+    /// The container's id and title.
+    pub container: (String, String),
+    /// The network's name.
+    pub network: String,
+    /// The end inside.
+    pub name: String,
+    /// MAC address of the end inside.
+    pub mac: Mac,
+    /// Addresses of the end inside.
+    pub addresses: Vec<Prefix>,
+    /// Default gateways, through this interface.
+    pub gateways: Vec<IpAddr>,
+    /// MTU of both ends.
+    pub mtu: u32,
+    /// Whether the bridge may send a packet back to where it came from.
+    pub hairpin: bool,
+    /// Process whose network namespace it is; 0 for none.
+    pub pid: u32,
+    /// File that is the network namespace; may be empty.
+    pub sandbox: String,
+    /// Why it is there.
+    pub reason: String,
+    /// The config field that it comes from.
+    pub from: String,
+}
+
+/// A kernel setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sysctl {
+    /// The container's id, where it is set inside; `None` for the host.
+    pub container: Option<String>,
+    /// The name with slashes, since interfaces' names may have dots: `net/ipv4/ip_forward`.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+    /// The config field that it comes from.
+    pub from: String,
+}
+
+/// A host port in use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Port {
+    /// The container's title.
+    pub container: String,
+    /// The host's address; unspecified for all of the family.
+    pub host_ip: IpAddr,
+    /// The host's port.
+    pub host_port: u16,
+    /// The protocol.
+    pub protocol: model::Protocol,
+    /// The container's address.
+    pub address: IpAddr,
+    /// The container's port.
+    pub port: u16,
+    /// The config field that it comes from.
+    pub from: String,
+}

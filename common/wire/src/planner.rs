@@ -1,0 +1,151 @@
+//! The planner: configs in, plan out. Nothing is looked up on the running host.
+
+use model::Finding;
+
+use crate::config::Configs;
+use crate::dialect::{docker_0_6, docker_1_2, docker_20_10, docker_28, own};
+use crate::plan::{Bridge, Port, Sysctl, Veth};
+use crate::resolve::{Ctr, Net, Resolved, Selection, hash, resolve};
+use crate::{Daemon, Dialect, Family, Plan, RuleSet};
+
+/// What the configs imply in the form of a version.
+pub fn plan(configs: &Configs, daemon: &Daemon, dialect: Dialect, selection: &Selection) -> (Plan, Vec<Finding>) {
+    let (resolved, findings) = resolve(configs, daemon, dialect, selection);
+    let hairpin = hairpin(dialect, daemon);
+    let rules = match daemon.iptables {
+        Some(false) => RuleSet::default(),
+        _ => rules(&resolved, daemon, dialect),
+    };
+    let plan = Plan {
+        dialect,
+        bridges: resolved.nets.iter().map(|net| bridge(net, dialect)).collect(),
+        veths: resolved.ctrs.iter().flat_map(|ctr| veths(ctr, &resolved.nets, hairpin, dialect)).collect(),
+        sysctls: sysctls(&resolved, daemon, dialect),
+        rules,
+        ports: resolved.ctrs.iter().flat_map(host_ports).collect(),
+    };
+    (plan, findings)
+}
+
+fn rules(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> RuleSet {
+    match dialect {
+        Dialect::Docker06 => docker_0_6::rules(resolved),
+        Dialect::Docker12 => docker_1_2::rules(resolved),
+        Dialect::Docker20 => docker_20_10::rules(resolved, daemon),
+        Dialect::Docker28 => docker_28::rules(resolved, daemon),
+        Dialect::Own => own::rules(resolved),
+    }
+}
+
+/// Whether bridges send packets back to the port that they came from: where no proxy stands in between.
+fn hairpin(dialect: Dialect, daemon: &Daemon) -> bool {
+    match dialect {
+        Dialect::Docker06 | Dialect::Docker12 => false,
+        Dialect::Docker20 | Dialect::Docker28 => daemon.userland_proxy == Some(false),
+        Dialect::Own => true,
+    }
+}
+
+fn bridge(net: &Net, dialect: Dialect) -> Bridge {
+    Bridge {
+        name: net.bridge.clone(),
+        network: (net.name.clone(), net.id.clone()),
+        addresses: [net.v4, net.v6].into_iter().flatten().collect(),
+        mtu: net.mtu,
+        broadcast: !matches!(dialect, Dialect::Docker06 | Dialect::Docker12),
+        internal: net.internal,
+        reason: format!("the bridge of network '{}'", net.name),
+        from: net.from.clone(),
+    }
+}
+
+fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool, dialect: Dialect) -> impl Iterator<Item = Veth> + 'a {
+    ctr.places.iter().enumerate().map(move |(index, place)| {
+        let net = &nets[place.net];
+        let through = ctr.gateway == Some(index);
+        let gateways = [net.v4.filter(|_| place.v4.is_some()), net.v6.filter(|_| place.v6.is_some())];
+        // Docker's internal networks of 20.10 have a gateway, though nothing answers behind it; ours and 28's have none.
+        let through = through && !(net.internal && matches!(dialect, Dialect::Docker28 | Dialect::Own));
+        Veth {
+            host_name: format!("veth{:07x}", hash(format!("{}/{}", ctr.id, net.name).as_bytes()) & 0xfff_ffff),
+            bridge: net.bridge.clone(),
+            container: (ctr.id.clone(), ctr.title.clone()),
+            network: net.name.clone(),
+            name: format!("eth{index}"),
+            mac: place.mac,
+            addresses: [place.v4, place.v6].into_iter().flatten().collect(),
+            gateways: gateways.into_iter().flatten().map(|gateway| gateway.address).filter(|_| through).collect(),
+            mtu: net.mtu,
+            hairpin,
+            pid: ctr.pid,
+            sandbox: ctr.sandbox.clone(),
+            reason: format!("container '{}' is on network '{}'", ctr.title, net.name),
+            from: match place.recorded {
+                true => format!("NetworkSettings.Networks[\"{}\"]", net.name),
+                false => format!("HostConfig.NetworkMode; the address is the first one free in '{}'", net.name),
+            },
+        }
+    })
+}
+
+fn host_ports(ctr: &Ctr) -> impl Iterator<Item = Port> + '_ {
+    let place = ctr.gateway.map(|index| &ctr.places[index]);
+    ctr.ports.iter().filter_map(move |open| {
+        let any = match open.family {
+            Family::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+            Family::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Some(Port {
+            container: ctr.title.clone(),
+            host_ip: open.host_ip.unwrap_or(any),
+            host_port: open.host_port,
+            protocol: open.publish.protocol,
+            address: place?.address(open.family)?,
+            port: open.publish.port,
+            from: open.publish.from.clone(),
+        })
+    })
+}
+
+fn sysctls(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> Vec<Sysctl> {
+    let mut all = Vec::new();
+    let mut host = |key: String, value: &str, reason: &str, from: &str| {
+        let (value, reason, from) = (value.to_owned(), reason.to_owned(), from.to_owned());
+        all.push(Sysctl { container: None, key, value, reason, from });
+    };
+    if dialect != Dialect::Docker06 && daemon.ip_forward != Some(false) {
+        host("net/ipv4/ip_forward".into(), "1", "packets pass between containers and the outside", "--ip-forward");
+    }
+    if matches!(dialect, Dialect::Docker06 | Dialect::Docker12) {
+        return all;
+    }
+    for net in &resolved.nets {
+        let bridge = &net.bridge;
+        let accept = format!("net/ipv6/conf/{bridge}/accept_ra");
+        host(accept, "0", "a container must not advertise routes to the host (CVE-2020-13401)", &net.from);
+        if net.v6.is_some() {
+            let off = format!("net/ipv6/conf/{bridge}/disable_ipv6");
+            host(off, "0", "the network has IPv6", &format!("{}: EnableIPv6", net.from));
+            host("net/ipv6/conf/all/forwarding".into(), "1", "IPv6 passes to and from containers", "--ip-forward");
+        }
+        if hairpin(dialect, daemon) && net.v4.is_some() && !net.internal {
+            let key = format!("net/ipv4/conf/{bridge}/route_localnet");
+            host(key, "1", "ports published on 127.0.0.1 are reached without a proxy", "--userland-proxy");
+        }
+    }
+    for (ctr, place) in resolved.ctrs.iter().flat_map(|ctr| ctr.places.iter().map(move |place| (ctr, place))) {
+        let index = ctr.places.iter().position(|other| other == place).unwrap_or(0);
+        let off = if place.v6.is_some() { "0" } else { "1" };
+        all.push(Sysctl {
+            container: Some(ctr.id.clone()),
+            key: format!("net/ipv6/conf/eth{index}/disable_ipv6"),
+            value: off.to_owned(),
+            reason: "IPv6 inside only where the network has it".to_owned(),
+            from: format!("{}: EnableIPv6", resolved.nets[place.net].from),
+        });
+    }
+    all.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|sysctl| seen.insert((sysctl.container.clone(), sysctl.key.clone())));
+    all
+}

@@ -1,0 +1,464 @@
+//! From what was recorded to what is to be: defaults filled in, addresses and ports given out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use model::{Finding, Protocol};
+
+use crate::config::{Configs, Container, Endpoint, GatewayMode, Mac, Mode, Network, Publish};
+use crate::{Daemon, Dialect, Family, Prefix};
+
+/// Which containers are meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// Those that run or are frozen.
+    Live,
+    /// All, as if stopped ones were started.
+    All,
+    /// These, running or not, with what their networks and links need.
+    Named(Vec<String>),
+}
+
+/// A network with nothing left open.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Net {
+    pub name: String,
+    pub id: String,
+    pub bridge: String,
+    pub v4: Option<Prefix>,
+    pub v6: Option<Prefix>,
+    pub range: Option<Prefix>,
+    pub is_default: bool,
+    pub internal: bool,
+    pub icc: bool,
+    pub masquerade: bool,
+    pub mtu: u32,
+    pub source_ip: Option<IpAddr>,
+    pub host_ip: Option<IpAddr>,
+    pub modes: [GatewayMode; 2],
+    pub from: String,
+}
+
+impl Net {
+    /// The bridge's own address and network.
+    pub(crate) fn gateway(&self, family: Family) -> Option<Prefix> {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
+
+    pub(crate) fn mode(&self, family: Family) -> GatewayMode {
+        self.modes[usize::from(family == Family::V6)]
+    }
+}
+
+/// A container with nothing left open.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Ctr {
+    pub id: String,
+    pub title: String,
+    pub pid: u32,
+    pub sandbox: String,
+    /// In the order of its interfaces.
+    pub places: Vec<Place>,
+    /// Index into `places` of the one with the gateway.
+    pub gateway: Option<usize>,
+    pub ports: Vec<Open>,
+    pub exposed: Vec<(u16, Protocol)>,
+}
+
+/// An endpoint with nothing left open.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Place {
+    /// Index into the networks.
+    pub net: usize,
+    pub v4: Option<Prefix>,
+    pub v6: Option<Prefix>,
+    pub mac: Mac,
+    pub recorded: bool,
+    /// Containers that it is linked to, as indices.
+    pub links: Vec<usize>,
+}
+
+impl Place {
+    pub(crate) fn address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4.map(|prefix| prefix.address),
+            Family::V6 => self.v6.map(|prefix| prefix.address),
+        }
+    }
+}
+
+/// A published port with nothing left open.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Open {
+    pub family: Family,
+    pub publish: Publish,
+    /// `None` for all addresses of the family.
+    pub host_ip: Option<IpAddr>,
+    pub host_port: u16,
+}
+
+/// Networks in the order in which they were made, containers in the order in which they were started.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Resolved {
+    pub nets: Vec<Net>,
+    pub ctrs: Vec<Ctr>,
+}
+
+/// Resolves the configs for a version. Names that no container has are findings.
+pub(crate) fn resolve(
+    configs: &Configs,
+    daemon: &Daemon,
+    dialect: Dialect,
+    selection: &Selection,
+) -> (Resolved, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let chosen = choose(configs, selection, &mut findings);
+    let nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
+    let mut giver = Giver::new(configs, &chosen, &nets, dialect);
+    let places: Vec<_> = chosen.iter().map(|container| places(container, &nets, &mut giver, &mut findings)).collect();
+    let ctrs = chosen.iter().zip(places).map(|(container, places)| {
+        let places = link(container, places, &chosen, configs, &nets, &mut findings);
+        let gateway = gateway(container, &places, &nets, dialect);
+        let ports = ports(container, gateway.map(|at| (&places[at], &nets[places[at].net])), daemon, dialect, &mut giver);
+        Ctr {
+            id: container.id.clone(),
+            title: container.title().to_owned(),
+            pid: container.pid,
+            sandbox: container.sandbox.clone(),
+            places,
+            gateway,
+            ports,
+            exposed: in_rule_order(container.exposed.iter().map(|port| (*port, 0)).collect()),
+        }
+    });
+    (Resolved { ctrs: ctrs.collect(), nets: nets.clone() }, findings)
+}
+
+/// Containers that are meant, in the order in which they were started.
+fn choose<'a>(configs: &'a Configs, selection: &Selection, findings: &mut Vec<Finding>) -> Vec<&'a Container> {
+    let mut chosen: Vec<&Container> = match selection {
+        Selection::Live => configs.containers.iter().filter(|container| container.running).collect(),
+        Selection::All => configs.containers.iter().collect(),
+        Selection::Named(names) => names
+            .iter()
+            .filter_map(|name| {
+                let found = configs.container(name);
+                if found.is_none() {
+                    findings.push(Finding::new("no-such-container", "no such container").about(name.clone()));
+                }
+                found
+            })
+            .collect(),
+    };
+    chosen.sort_by_key(|container| (!container.running, container.started));
+    chosen.dedup_by_key(|container| &container.id);
+    chosen
+}
+
+fn networks(
+    configs: &Configs,
+    daemon: &Daemon,
+    dialect: Dialect,
+    chosen: &[&Container],
+    only_used: bool,
+    findings: &mut Vec<Finding>,
+) -> Vec<Net> {
+    let used: BTreeSet<&str> =
+        chosen.iter().flat_map(|container| &container.endpoints).map(|endpoint| &*endpoint.network).collect();
+    let mut recorded: Vec<&Network> = configs.networks.iter().filter(|network| network.driver == "bridge").collect();
+    recorded.retain(|network| network.is_default() || !only_used || used.contains(&*network.name));
+    let unmade = used.iter().filter(|name| !configs.networks.iter().any(|network| network.name == **name));
+    let assumed: Vec<Network> = unmade.map(|name| assume(name, chosen)).collect();
+    recorded.extend(&assumed);
+    let default = Network { name: "bridge".into(), driver: "bridge".into(), ..Network::default() };
+    if daemon.bridge.as_deref() != Some("none") && !recorded.iter().any(|network| network.is_default()) {
+        recorded.push(&default);
+    }
+    // The default network comes first where the record does not say when: a daemon makes it as it starts.
+    recorded.sort_by_key(|network| (network.created, !network.is_default()));
+    recorded.into_iter().map(|network| net(network, daemon, dialect, chosen, findings)).collect()
+}
+
+/// A network that no record was given of, from what its containers say.
+fn assume(name: &str, chosen: &[&Container]) -> Network {
+    let endpoints = || chosen.iter().flat_map(|container| &container.endpoints).filter(|endpoint| endpoint.network == name);
+    let id = endpoints().map(|endpoint| endpoint.network_id.clone()).find(|id| !id.is_empty()).unwrap_or_default();
+    Network { name: name.to_owned(), driver: "bridge".into(), id, ..Network::default() }
+}
+
+fn net(network: &Network, daemon: &Daemon, dialect: Dialect, chosen: &[&Container], findings: &mut Vec<Finding>) -> Net {
+    let default = network.is_default();
+    let of_daemon = |option: Option<bool>| option.filter(|_| default);
+    let (v4, v6) = gateways(network, daemon, dialect, chosen);
+    let net = Net {
+        bridge: bridge_name(network, daemon),
+        v4,
+        v6: v6.filter(|_| network.ipv6 || of_daemon(daemon.ipv6) == Some(true) || network.id.is_empty()),
+        range: network.subnets.iter().find_map(|subnet| subnet.range).or(daemon.fixed_cidr.filter(|_| default)),
+        is_default: default,
+        internal: network.internal,
+        icc: of_daemon(daemon.icc).or(network.icc).unwrap_or(true),
+        masquerade: of_daemon(daemon.ip_masq).or(network.masquerade).unwrap_or(true),
+        mtu: daemon.mtu.filter(|_| default).or(network.mtu).unwrap_or(1500),
+        source_ip: network.source_ip,
+        host_ip: network.host_ip.filter(|ip| !ip.is_unspecified()).or(daemon.ip.filter(|_| default)),
+        modes: [network.gateway_mode, network.gateway_mode_v6],
+        from: match network.id.is_empty() {
+            true if default => "dockerd's defaults".to_owned(),
+            true => format!("NetworkSettings.Networks[\"{}\"]", network.name),
+            false => format!("network {}", network.name),
+        },
+        name: network.name.clone(),
+        id: network.id.clone(),
+    };
+    if net.v4.is_none() && net.v6.is_none() {
+        let detail = "no subnet is recorded for it; it has no addresses and no address translation";
+        findings.push(Finding::new("no-subnet", detail).about(format!("network {}", net.name)));
+    }
+    net
+}
+
+fn bridge_name(network: &Network, daemon: &Daemon) -> String {
+    let told = daemon.bridge.clone().filter(|_| network.is_default());
+    told.or_else(|| network.bridge.clone()).unwrap_or_else(|| match network.is_default() {
+        true => "docker0".to_owned(),
+        false if network.id.is_empty() => format!("br-{:012x}", hash(network.name.as_bytes()) & 0xffff_ffff_ffff),
+        false => format!("br-{}", network.id.get(..12).unwrap_or(&network.id)),
+    })
+}
+
+/// The bridge's addresses: as recorded, as told to the daemon, as its containers say, or the version's default.
+fn gateways(
+    network: &Network,
+    daemon: &Daemon,
+    dialect: Dialect,
+    chosen: &[&Container],
+) -> (Option<Prefix>, Option<Prefix>) {
+    let recorded = |family: Family| {
+        let subnet = network.subnets.iter().find(|subnet| Family::of(subnet.prefix.address) == family)?;
+        let address = subnet.gateway.unwrap_or_else(|| subnet.prefix.at(1));
+        Prefix::new(address, subnet.prefix.length)
+    };
+    let mut endpoints = chosen.iter().flat_map(|container| &container.endpoints).filter(|end| end.network == network.name);
+    let seen = |end: &Endpoint, address: Option<Prefix>, gateway: Option<IpAddr>| {
+        let length = address?.length;
+        (length < if address?.is_ipv4() { 32 } else { 128 } && !end.network.is_empty()).then_some(())?;
+        Prefix::new(gateway.unwrap_or_else(|| address.expect("looked at above").at(1)), length)
+    };
+    let told = network.is_default().then_some(daemon.bip).flatten();
+    let v4 = told.or_else(|| recorded(Family::V4)).or_else(|| endpoints.clone().find_map(|e| seen(e, e.address, e.gateway)));
+    let v4 = v4.or_else(|| network.is_default().then(|| dialect.default_bridge()));
+    let fixed = daemon.fixed_cidr_v6.filter(|_| network.is_default());
+    let fixed = fixed.and_then(|prefix| Prefix::new(prefix.at(1), prefix.length));
+    let v6 = recorded(Family::V6).or(fixed).or_else(|| endpoints.find_map(|e| seen(e, e.address_v6, e.gateway_v6)));
+    (v4, v6)
+}
+
+/// Gives out addresses and host ports that nothing else has.
+struct Giver {
+    addresses: BTreeSet<IpAddr>,
+    ports: BTreeSet<(Family, Protocol, u16)>,
+    next: BTreeMap<Protocol, u16>,
+    first: u16,
+}
+
+impl Giver {
+    /// Knows what every config names, chosen or not: a stopped container may come back.
+    fn new(configs: &Configs, chosen: &[&Container], nets: &[Net], dialect: Dialect) -> Giver {
+        let ends = configs.containers.iter().flat_map(|container| &container.endpoints);
+        let mut addresses: BTreeSet<IpAddr> =
+            ends.flat_map(|end| [end.address, end.address_v6]).flatten().map(|prefix| prefix.address).collect();
+        addresses.extend(nets.iter().flat_map(|net| [net.v4, net.v6]).flatten().map(|prefix| prefix.address));
+        let published = chosen.iter().flat_map(|container| &container.published);
+        let ports = published.filter(|publish| publish.exact || publish.host_port == publish.host_port_end);
+        let ports = ports.map(|publish| (family(publish.host_ip), publish.protocol, publish.host_port)).collect();
+        Giver { addresses, ports, next: BTreeMap::new(), first: dialect.first_port() }
+    }
+
+    fn address(&mut self, net: &Net) -> Option<Prefix> {
+        let whole = net.v4?;
+        let from = net.range.unwrap_or(whole);
+        let last = whole.last();
+        let free = (1..from.size().saturating_sub(1)).map(|index| from.at(index));
+        let address = free.take(1 << 20).find(|address| *address != last && !self.addresses.contains(address))?;
+        self.addresses.insert(address);
+        Prefix::new(address, whole.length)
+    }
+
+    fn port(&mut self, family: Family, publish: &Publish) -> u16 {
+        let (low, high) = match publish.host_port {
+            0 => (*self.next.get(&publish.protocol).unwrap_or(&self.first), u16::MAX),
+            _ if publish.exact || publish.host_port == publish.host_port_end => return publish.host_port,
+            _ => (publish.host_port, publish.host_port_end),
+        };
+        let free = (low..=high).find(|port| !self.ports.contains(&(family, publish.protocol, *port))).unwrap_or(low);
+        self.ports.insert((family, publish.protocol, free));
+        if publish.host_port == 0 {
+            self.next.insert(publish.protocol, free.saturating_add(1));
+        }
+        free
+    }
+}
+
+fn family(host_ip: Option<IpAddr>) -> Family {
+    host_ip.map_or(Family::V4, Family::of)
+}
+
+/// Where the container is attached: the network that it asked for first, the others by name.
+fn places(container: &Container, nets: &[Net], giver: &mut Giver, findings: &mut Vec<Finding>) -> Vec<Place> {
+    let own = match &container.mode {
+        Mode::Default => "bridge",
+        Mode::Named(name) => name,
+        Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
+    };
+    let mut endpoints: Vec<&Endpoint> = container.endpoints.iter().collect();
+    endpoints.sort_by_key(|end| (end.network != own && !(end.network_id == own && !own.is_empty()), end.network.clone()));
+    endpoints.into_iter().filter_map(|end| place(container, end, nets, giver, findings)).collect()
+}
+
+fn place(
+    container: &Container,
+    end: &Endpoint,
+    nets: &[Net],
+    giver: &mut Giver,
+    findings: &mut Vec<Finding>,
+) -> Option<Place> {
+    let subject = format!("container {}", container.title());
+    let found = nets.iter().position(|net| net.name == end.network || (!net.id.is_empty() && net.id == end.network));
+    let Some(index) = found else {
+        let detail = format!("its network '{}' is no bridge network; left out", end.network);
+        findings.push(Finding::new("no-bridge-network", detail).about(subject));
+        return None;
+    };
+    let net = &nets[index];
+    let recorded = end.address.is_some();
+    // An address that was only asked for has no length of its own.
+    let asked = end.address.map(|prefix| Prefix { length: net.v4.map_or(prefix.length, |v4| v4.length), ..prefix });
+    let v4 = asked.or_else(|| giver.address(net));
+    if v4.is_none() && net.v4.is_some() {
+        findings.push(Finding::new("no-address", format!("no address is free in network '{}'", net.name)).about(subject));
+    }
+    let mac = end.mac.or(container.mac).unwrap_or_else(|| docker_mac(v4, container));
+    let v6 = end.address_v6.or_else(|| Some((net.v6?, net.v6?.length))
+        .filter(|(_, length)| *length <= 80)
+        .and_then(|(v6, length)| Prefix::new(from_mac(v6, mac), length)));
+    let v6 = v6.map(|prefix| Prefix { length: net.v6.map_or(prefix.length, |v6| v6.length), ..prefix });
+    Some(Place { net: index, v4, v6, mac, recorded, links: Vec::new() })
+}
+
+/// Docker's MAC address: 02:42 and the IPv4 address (libnetwork, netutils/utils.go, GenerateMACFromIP).
+fn docker_mac(v4: Option<Prefix>, container: &Container) -> Mac {
+    let bytes = match v4.map(|prefix| prefix.address) {
+        Some(IpAddr::V4(address)) => address.octets(),
+        _ => (hash(container.id.as_bytes()) as u32).to_be_bytes(),
+    };
+    [0x02, 0x42, bytes[0], bytes[1], bytes[2], bytes[3]]
+}
+
+/// Docker's IPv6 address where the network has room for a MAC address: the network and the MAC in its last six bytes.
+fn from_mac(network: Prefix, mac: Mac) -> IpAddr {
+    let IpAddr::V6(base) = network.network().address else { return network.address };
+    let mac = mac.iter().fold(0u128, |all, byte| all << 8 | u128::from(*byte));
+    Ipv6Addr::from(u128::from(base) | mac).into()
+}
+
+fn link(
+    container: &Container,
+    mut places: Vec<Place>,
+    chosen: &[&Container],
+    configs: &Configs,
+    nets: &[Net],
+    findings: &mut Vec<Finding>,
+) -> Vec<Place> {
+    for place in &mut places {
+        let net = &nets[place.net];
+        let of_end = container.endpoints.iter().filter(|end| end.network == net.name).flat_map(|end| &end.links);
+        let of_container = container.links.iter().filter(|_| net.is_default);
+        for link in of_end.chain(of_container) {
+            let target = configs.container(&link.target);
+            let index = target.and_then(|target| chosen.iter().position(|other| other.id == target.id));
+            match index {
+                Some(index) => place.links.push(index),
+                None => {
+                    let detail = format!("links to '{}', which is not there or does not run; no rules for it", link.target);
+                    findings.push(Finding::new("link", detail).about(format!("container {}", container.title())));
+                }
+            }
+        }
+        place.links.dedup();
+    }
+    places
+}
+
+/// The network with the gateway: not internal, of the highest priority, first by name (libnetwork, sandbox.go, Less).
+fn gateway(container: &Container, places: &[Place], nets: &[Net], dialect: Dialect) -> Option<usize> {
+    let priority = |net: &Net| {
+        let end = container.endpoints.iter().find(|end| end.network == net.name);
+        end.filter(|_| matches!(dialect, Dialect::Docker28 | Dialect::Own)).map_or(0, |end| -end.priority)
+    };
+    let ordered = places.iter().enumerate().map(|(index, place)| (index, &nets[place.net]));
+    ordered.min_by_key(|(_, net)| (priority(net), net.internal, net.name.clone())).map(|(index, _)| index)
+}
+
+/// Published ports, in the order in which the version makes rules for them.
+fn ports(
+    container: &Container,
+    gateway: Option<(&Place, &Net)>,
+    daemon: &Daemon,
+    dialect: Dialect,
+    giver: &mut Giver,
+) -> Vec<Open> {
+    let Some((place, net)) = gateway.filter(|(_, net)| !net.internal) else { return Vec::new() };
+    let mut all = container.published.clone();
+    if container.publish_all {
+        for &(port, protocol) in &container.exposed {
+            if !all.iter().any(|publish| (publish.port, publish.protocol) == (port, protocol)) {
+                let from = format!("HostConfig.PublishAllPorts, Config.ExposedPorts[\"{port}/{}\"]", protocol.word());
+                all.push(Publish::at(port, protocol, None, (0, 0), from));
+            }
+        }
+    }
+    match dialect {
+        Dialect::Docker28 | Dialect::Own => all.sort_by_key(|p| (!p.exact, p.port, p.protocol, p.requested, p.host_ip)),
+        _ => {
+            let best = |p: &Publish| all.iter().filter(|o| (o.port, o.protocol) == (p.port, p.protocol)).map(|o| o.requested).max();
+            let order = in_rule_order(all.iter().map(|p| ((p.port, p.protocol), best(p).unwrap_or(0))).collect());
+            all.sort_by_key(|p| (order.iter().position(|port| *port == (p.port, p.protocol)), u16::MAX - p.requested));
+        }
+    }
+    let default_ip = net.host_ip.or(daemon.ip.filter(|_| matches!(dialect, Dialect::Docker06 | Dialect::Docker12)));
+    all.into_iter().flat_map(|publish| open(publish, place, default_ip, dialect, giver)).collect()
+}
+
+/// Docker's order of ports: asked for by a higher number first, then higher ports, then TCP (go-connections, nat/sort.go).
+fn in_rule_order(mut ports: Vec<((u16, Protocol), u16)>) -> Vec<(u16, Protocol)> {
+    ports.sort_by_key(|((port, protocol), requested)| (u16::MAX - requested, u16::MAX - port, *protocol));
+    ports.dedup();
+    ports.into_iter().map(|(port, _)| port).collect()
+}
+
+fn open(publish: Publish, place: &Place, default_ip: Option<IpAddr>, dialect: Dialect, giver: &mut Giver) -> Vec<Open> {
+    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let hosts = match publish.host_ip.or(default_ip) {
+        Some(address) => vec![address],
+        None => all.to_vec(),
+    };
+    let ipv6 = !matches!(dialect, Dialect::Docker06 | Dialect::Docker12);
+    let fits = |family: Family| place.address(family).is_some() && (family == Family::V4 || ipv6);
+    let mut given = None;
+    let mut open = Vec::new();
+    for host in hosts.into_iter().filter(|host| fits(Family::of(*host))) {
+        let family = Family::of(host);
+        let host_port = *given.get_or_insert_with(|| giver.port(family, &publish));
+        open.push(Open { family, publish: publish.clone(), host_ip: Some(host).filter(|ip| !ip.is_unspecified()), host_port });
+    }
+    open
+}
+
+/// FNV-1a: names and addresses that are the same every time.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,249 @@
+//! Filter and address translation rules as values, and the sets that they are put into.
+
+use std::net::IpAddr;
+
+use model::Protocol;
+
+use crate::Prefix;
+
+/// IPv4 or IPv6: each has tables of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// That of an address.
+    pub fn of(address: IpAddr) -> Family {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    /// As nft calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Family::V4 => "ip",
+            Family::V6 => "ip6",
+        }
+    }
+}
+
+/// The four tables of iptables.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Table {
+    /// `raw`: before connections are tracked.
+    Raw,
+    /// `mangle`.
+    Mangle,
+    /// `nat`.
+    Nat,
+    /// `filter`.
+    Filter,
+}
+
+impl Table {
+    /// All, in the order in which a packet that comes in meets them.
+    pub const ALL: [Table; 4] = [Table::Raw, Table::Mangle, Table::Nat, Table::Filter];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Table::Raw => "raw",
+            Table::Mangle => "mangle",
+            Table::Nat => "nat",
+            Table::Filter => "filter",
+        }
+    }
+
+    /// The chains that the kernel calls.
+    pub fn hooks(self) -> &'static [&'static str] {
+        match self {
+            Table::Raw => &["PREROUTING", "OUTPUT"],
+            Table::Mangle => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+            Table::Nat => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+            Table::Filter => &["INPUT", "FORWARD", "OUTPUT"],
+        }
+    }
+}
+
+/// A condition on a packet.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Match {
+    /// From an address of the network, or from none.
+    Source(Is, Prefix),
+    /// To an address of the network, or to none.
+    Destination(Is, Prefix),
+    /// Came in by the interface, or by another.
+    In(Is, String),
+    /// Goes out by the interface, or by another.
+    Out(Is, String),
+    /// The transport protocol.
+    Protocol(Protocol),
+    /// ICMP of the rule's family.
+    Icmp,
+    /// Transport protocol and source port.
+    SourcePort(Protocol, u16),
+    /// Transport protocol and destination port.
+    DestinationPort(Protocol, u16),
+    /// Belongs to a connection that was let through before.
+    Established,
+    /// Belongs to a connection whose destination was rewritten.
+    Rewritten,
+    /// The source is an address of this host.
+    SourceLocal,
+    /// The destination is an address of this host.
+    DestinationLocal,
+}
+
+/// Whether a condition is to hold or not to hold.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Is {
+    /// It is to hold.
+    In,
+    /// It is not to hold.
+    NotIn,
+}
+
+/// What becomes of a packet that meets all conditions.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Target {
+    /// Let through this table.
+    Accept,
+    /// Dropped.
+    Drop,
+    /// On with the calling chain.
+    Return,
+    /// On with another chain.
+    Jump(String),
+    /// Its destination is rewritten.
+    Rewrite(IpAddr, u16),
+    /// Its source becomes the address of the outgoing interface.
+    Masquerade,
+    /// Its source becomes this address.
+    SourceAs(IpAddr),
+    /// Its checksum is filled in, as SCTP needs on kernels up to 4.9.
+    FillChecksum,
+}
+
+/// One rule, with the reason for it.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// The table.
+    pub table: Table,
+    /// The chain.
+    pub chain: String,
+    /// Conditions, in the order in which iptables lists them.
+    pub matches: Vec<Match>,
+    /// What is done.
+    pub target: Target,
+    /// Why it is there, for people.
+    pub reason: String,
+    /// The config field or option that it comes from.
+    pub from: String,
+}
+
+impl Rule {
+    /// Whether the two do the same in the same place, whatever the reason.
+    pub fn same(&self, other: &Rule) -> bool {
+        self.family == other.family
+            && self.table == other.table
+            && self.chain == other.chain
+            && self.matches == other.matches
+            && self.target == other.target
+    }
+}
+
+/// A chain that is not the kernel's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chain {
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// The table.
+    pub table: Table,
+    /// Its name.
+    pub name: String,
+}
+
+/// Chains and rules, in order. Rules of one chain keep their order; that of chains means nothing.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    /// Chains besides the kernel's.
+    pub chains: Vec<Chain>,
+    /// Rules.
+    pub rules: Vec<Rule>,
+}
+
+impl RuleSet {
+    /// Makes a chain, unless it is there.
+    pub fn chain(&mut self, family: Family, table: Table, name: &str) {
+        let chain = Chain { family, table, name: name.to_owned() };
+        if !self.chains.contains(&chain) {
+            self.chains.push(chain);
+        }
+    }
+
+    /// Puts a rule at the end of its chain, unless the chain has it.
+    pub fn append(&mut self, rule: Rule) {
+        if !self.has(&rule) {
+            self.rules.push(rule);
+        }
+    }
+
+    /// Puts a rule at the top of its chain, unless the chain has it.
+    pub fn insert(&mut self, rule: Rule) {
+        if !self.has(&rule) {
+            self.rules.insert(0, rule);
+        }
+    }
+
+    /// Puts a rule at the top of its chain, wherever it stood before.
+    pub fn lift(&mut self, rule: Rule) {
+        self.rules.retain(|other| !other.same(&rule));
+        self.rules.insert(0, rule);
+    }
+
+    /// The rules of one chain, in order.
+    pub fn of<'a>(&'a self, family: Family, table: Table, chain: &'a str) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(move |rule| rule.family == family && rule.table == table && rule.chain == chain)
+    }
+
+    fn has(&self, rule: &Rule) -> bool {
+        self.rules.iter().any(|other| other.same(rule))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(port: u16) -> Rule {
+        Rule {
+            family: Family::V4,
+            table: Table::Filter,
+            chain: "FORWARD".into(),
+            matches: vec![Match::DestinationPort(Protocol::Tcp, port)],
+            target: Target::Accept,
+            reason: String::new(),
+            from: String::new(),
+        }
+    }
+
+    fn ports(set: &RuleSet) -> Vec<Match> {
+        set.of(Family::V4, Table::Filter, "FORWARD").map(|rule| rule.matches[0].clone()).collect()
+    }
+
+    #[test]
+    fn rules_are_put_in_as_iptables_does() {
+        let mut set = RuleSet::default();
+        set.append(rule(1));
+        set.append(rule(2));
+        set.insert(rule(3));
+        set.append(rule(1));
+        set.lift(rule(2));
+        assert_eq!(ports(&set), [2, 3, 1].map(|port| Match::DestinationPort(Protocol::Tcp, port)));
+    }
+}
