@@ -211,6 +211,13 @@ impl RuleSet {
         self.rules.iter().filter(move |rule| rule.family == family && rule.table == table && rule.chain == chain)
     }
 
+    /// All rules, those of one chain together.
+    pub fn by_chain(&self) -> Vec<&Rule> {
+        let mut rules: Vec<_> = self.rules.iter().collect();
+        rules.sort_by_key(|rule| (rule.family, rule.table, &rule.chain));
+        rules
+    }
+
     fn has(&self, rule: &Rule) -> bool {
         self.rules.iter().any(|other| other.same(rule))
     }

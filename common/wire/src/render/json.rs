@@ -51,7 +51,7 @@ pub fn value(plan: &Plan) -> Value {
             "reason": format!("published by '{}'", port.container),
             "from": port.from,
         })).collect::<Vec<_>>(),
-        "rules": plan.rules.rules.iter().map(|rule| json!({
+        "rules": plan.rules.by_chain().iter().map(|rule| json!({
             "family": match rule.family { Family::V4 => 4, Family::V6 => 6 },
             "table": rule.table.word(),
             "chain": rule.chain,

@@ -1,0 +1,139 @@
+//! What can be typed.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use wire::{Daemon, Dialect, Prefix};
+
+/// The network that containers need, planned from their configs, made and unmade
+#[derive(Parser, Debug)]
+#[command(version)]
+pub struct Args {
+    #[command(flatten)]
+    pub root: cli::RootArg,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Show the bridges, addresses, interfaces, settings and rules that configs imply; changes nothing
+    Plan(PlanArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Form of the rules: that of a docker version, or dockless' own
+    #[arg(long = "as", value_name = "VERSION", default_value = "nft", value_parser = dialect)]
+    pub dialect: Dialect,
+    /// How to show them
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Write to FILE instead of stdout
+    #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct InputArgs {
+    /// Containers of the data root by name or id; a container's directory; a file of docker's inspect JSON, or - for
+    /// stdin, in which further names are looked up [default: all that run]
+    #[arg(value_name = "NAME|DIR|FILE|-")]
+    pub names: Vec<String>,
+    /// Take stopped containers too, as if they were started
+    #[arg(long)]
+    pub stopped: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    Table,
+    IptablesRestore,
+    #[value(name = "ip6tables-restore")]
+    Ip6tablesRestore,
+    Nft,
+    Json,
+}
+
+/// What the daemon was told that no inspect shows.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Options of the daemon")]
+pub struct DaemonArgs {
+    /// The daemon's own configuration [default: etc/docker/daemon.json of --host-root]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub config_file: Option<PathBuf>,
+    /// Make iptables rules [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub iptables: Option<bool>,
+    /// Make ip6tables rules [default: false before docker 27]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub ip6tables: Option<bool>,
+    /// Switch forwarding on [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub ip_forward: Option<bool>,
+    /// Give outgoing packets of the default bridge the host's address [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub ip_masq: Option<bool>,
+    /// Let containers of the default bridge reach each other [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub icc: Option<bool>,
+    /// Give the default bridge IPv6 [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub ipv6: Option<bool>,
+    /// Have a proxy process for each published port [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub userland_proxy: Option<bool>,
+    /// Bridge of the default network; none for no default network [default: docker0]
+    #[arg(long, short, value_name = "NAME")]
+    pub bridge: Option<String>,
+    /// Address and network of the default bridge
+    #[arg(long, value_name = "ADDRESS/LENGTH", value_parser = prefix)]
+    pub bip: Option<Prefix>,
+    /// Where the default bridge takes containers' addresses from
+    #[arg(long, value_name = "NETWORK", value_parser = prefix)]
+    pub fixed_cidr: Option<Prefix>,
+    /// IPv6 network of the default bridge
+    #[arg(long, value_name = "NETWORK", value_parser = prefix)]
+    pub fixed_cidr_v6: Option<Prefix>,
+    /// MTU of the default bridge's containers [default: 1500]
+    #[arg(long, value_name = "BYTES")]
+    pub mtu: Option<u32>,
+    /// Address on which ports without one are published [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<IpAddr>,
+}
+
+impl DaemonArgs {
+    /// What was typed.
+    pub fn daemon(&self) -> Daemon {
+        Daemon {
+            iptables: self.iptables,
+            ip6tables: self.ip6tables,
+            ip_forward: self.ip_forward,
+            ip_masq: self.ip_masq,
+            icc: self.icc,
+            ipv6: self.ipv6,
+            userland_proxy: self.userland_proxy,
+            bridge: self.bridge.clone(),
+            bip: self.bip,
+            fixed_cidr: self.fixed_cidr,
+            fixed_cidr_v6: self.fixed_cidr_v6,
+            mtu: self.mtu,
+            ip: self.ip,
+        }
+    }
+}
+
+fn dialect(word: &str) -> Result<Dialect, String> {
+    let words = Dialect::ALL.map(Dialect::word).join(", ");
+    Dialect::parse(word).ok_or_else(|| format!("one of {words} is wanted"))
+}
+
+fn prefix(text: &str) -> Result<Prefix, String> {
+    Prefix::parse(text).ok_or_else(|| "an address with the length of its network is wanted, as in 172.17.0.1/16".to_owned())
+}

@@ -1,0 +1,15 @@
+//! `net`: the network that containers need, planned from their configs, made and unmade.
+
+mod args;
+mod input;
+mod plan;
+
+use std::process::ExitCode;
+
+use args::{Args, Verb};
+
+fn main() -> ExitCode {
+    cli::run("net", |args: Args| match &args.verb {
+        Verb::Plan(verb) => plan::run(verb, &args.root),
+    })
+}
