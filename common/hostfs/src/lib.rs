@@ -15,6 +15,7 @@ mod dir;
 mod error;
 mod file;
 mod os;
+pub mod process;
 mod root;
 mod stat;
 mod target;

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use crate::os::{self, Links};
 use crate::{ReadError, Root};
 
+mod copy;
 mod error;
 mod lock;
 mod remove;
@@ -126,7 +127,7 @@ impl Target {
         fs::symlinkat(target, &dir, &name).map_err(|errno| self.failed("make the link", path, errno, 0))
     }
 
-    /// Moves something to a name that nothing has yet, and syncs both folders.
+    /// Moves something to a name that nothing has yet. The folders are not synced: many moves share one sync.
     pub fn rename(&self, from: &HostPath, to: &HostPath) -> Result<(), WriteError> {
         let (from_dir, from_name) = self.place(from)?;
         let (to_dir, to_name) = self.place(to)?;
@@ -135,8 +136,14 @@ impl Target {
             Err(Errno::INVAL) if !self.root.exists(to) => fs::renameat(&from_dir, &from_name, &to_dir, &to_name),
             other => other,
         };
-        moved.map_err(|errno| WriteError::errno("move into place", to, errno))?;
-        sync(to_dir.as_fd()).and_then(|()| sync(from_dir.as_fd())).map_err(|source| WriteError::at("sync the folder of", to, source))
+        moved.map_err(|errno| self.failed("move into place", to, errno, 0))
+    }
+
+    /// Copies a directory's tree to a new directory with all that the kernel keeps of it; nothing is followed.
+    pub fn copy_tree(&self, from: &HostPath, to: &HostPath) -> Result<(), WriteError> {
+        let source = self.open_dir(from)?;
+        self.make_dir(to, 0o700)?;
+        copy::tree(source, self.open_dir(to)?).map_err(|errno| self.failed("copy a layer to", to, errno, 0))
     }
 
     /// Removes one file or link; that there is none is no error.

@@ -103,7 +103,7 @@ fn remove_dir(dir: BorrowedFd, name: &CStr) -> Result<(), Errno> {
 }
 
 /// All names of a directory, and whether the listing calls it one.
-fn names(dir: BorrowedFd) -> Result<Vec<(CString, bool)>, Errno> {
+pub(super) fn names(dir: BorrowedFd) -> Result<Vec<(CString, bool)>, Errno> {
     let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
     let fresh = fs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut raw = RawDir::new(&fresh, &mut buffer);

@@ -103,6 +103,28 @@ fn a_tree_without_permissions_is_removed() {
 }
 
 #[test]
+fn a_copied_tree_has_all_that_the_kernel_keeps() {
+    let (dir, target) = target();
+    let script = "mkdir -p t/d && cd t && echo x > f && ln f d/hard && ln -s /etc/passwd link && mkfifo fifo && truncate -s 1M sparse \\
+        && printf y | dd of=sparse bs=1 seek=500000 conv=notrunc status=none && touch -h -d '1960-01-02 03:04:05.123456789' f link d \\
+        && chmod 4751 f && chmod 1777 d && { [ $(id -u) != 0 ] || { mknod null c 1 3; chown -h 1234:4321 f link; setfattr -n user.x -v z f; }; }";
+    assert!(std::process::Command::new("sh").args(["-ec", script]).current_dir(dir.path()).status().unwrap().success());
+    target.copy_tree(&"t".into(), &"u".into()).unwrap();
+    let listing = |name: &str| {
+        let tar = std::process::Command::new("sh")
+            .args(["-c", "cd \"$0\" && tar --xattrs --sort=name --format=pax --pax-option=exthdr.name=%d/h/%f,delete=atime,delete=ctime -cf - . | sha256sum", name])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        String::from_utf8(tar.stdout).unwrap()
+    };
+    assert_eq!(listing("t"), listing("u"));
+    let (a, b) = (std_fs::metadata(dir.path().join("u/f")).unwrap(), std_fs::metadata(dir.path().join("u/d/hard")).unwrap());
+    assert_eq!(a.ino(), b.ino());
+    assert!(std_fs::metadata(dir.path().join("u/sparse")).unwrap().blocks() < 1000);
+}
+
+#[test]
 fn room_that_is_not_there_is_refused_before_anything_is_written() {
     let (_dir, target) = target();
     target.need(1, 1).unwrap();
