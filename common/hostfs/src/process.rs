@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model::HostPath;
+use model::{HostPath, Timestamp};
 
 use crate::{Root, Target};
 
@@ -47,8 +47,30 @@ impl Process {
         Root::open(Path::new(&format!("/proc/{}/root", self.pid))).ok()?.read(&HostPath::from(path), limit).ok()
     }
 
-    /// Whether it belongs to a control group whose path holds `text`.
-    pub fn is_in_group(&self, text: &str) -> bool {
-        std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).is_ok_and(|groups| groups.contains(text))
+    /// When it began, to a second or so.
+    pub fn started(&self) -> Option<Timestamp> {
+        // proc(5): the 22nd field of stat counts clock ticks since the machine's start; the second, in brackets, may
+        // hold anything.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        let ticks: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+        let machine = std::fs::read_to_string("/proc/stat").ok()?;
+        let begin: i64 = machine.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        Some(Timestamp::new(begin + i64::try_from(ticks / rustix::param::clock_ticks_per_second()).ok()?, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_knows_its_start_and_its_view() {
+        let own = Process::of(std::process::id()).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        assert!((now - own.started().unwrap().seconds).abs() < 600);
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::open(dir.path()).unwrap();
+        assert!(own.sees(dir.path(), &target) && !own.sees(Path::new("/"), &target) && !own.sees(Path::new("no/such"), &target));
+        assert!(processes().contains(&own));
     }
 }

@@ -95,6 +95,8 @@ impl Target {
         let (dir, name) = self.place(path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = fs::openat(&dir, &name, flags, Mode::from_raw_mode(mode)).map_err(|errno| self.failed("make", path, errno, 0))?;
+        // The mask of the process does not count.
+        fs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(|errno| self.failed("make", path, errno, 0))?;
         Ok(File::from(fd))
     }
 

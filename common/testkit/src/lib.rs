@@ -1,1 +1,3 @@
 //! For tests only: hosts from testdata, layers in words, a hermetic command runner.
+
+pub mod engine;

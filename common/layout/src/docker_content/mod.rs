@@ -4,6 +4,7 @@
 pub(crate) mod detect;
 pub(crate) mod read;
 pub(crate) mod records;
+pub mod write;
 
 use hostfs::Root;
 use model::{Container, HostPath, Image, Store};

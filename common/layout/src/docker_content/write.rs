@@ -1,0 +1,118 @@
+//! Writing docker's content-addressed layout, with overlay2 or vfs: what a dockerd of 1.10 to 28 opens.
+//!
+//! [`Writer`] is a root opened for writing, by one process at a time and never under a living daemon ([`daemon`]). In
+//! reading order: which driver ([`driver`]), where unfinished things lie ([`stage`]), layers ([`layers`]), images
+//! ([`images`]), their names ([`tags`]), and how objects go away ([`remove`], [`containers`]).
+//!
+//! The order of all steps is such that a root is valid for dockerd after any of them: files of a layer before its
+//! record, lower layers before upper ones, layers before the image, the image before its name; and the other way round
+//! when something goes. `docs/layouts/docker-content-writing.md` has what dockerd demands, and where that was measured.
+
+use std::path::{Path, PathBuf};
+
+use hostfs::{Lock, Root, Target, Wait};
+use model::{Driver, Generation, HostPath, Store};
+
+mod containers;
+mod daemon;
+mod driver;
+mod error;
+mod images;
+mod layers;
+mod remove;
+mod stage;
+mod tags;
+
+pub use error::EditError;
+pub use layers::StagedLayer;
+pub use remove::Removed;
+
+/// The file whose kernel lock makes a process the only writer. It lies in the root itself, so that all who see the root
+/// see the lock, whatever their namespaces; dockerd does not look at it.
+const LOCK: &str = "dockless.lock";
+
+/// A root opened for writing. Dropping it removes what was staged and not made part of the root.
+pub struct Writer {
+    target: Target,
+    store: Store,
+    stage: stage::Stage,
+    pending: Vec<layers::Pending>,
+    _lock: Lock,
+}
+
+impl Writer {
+    /// Opens an existing root for writing. Refuses one that a living daemon owns, and one whose driver is only read;
+    /// waits for another writer, or not. What killed writers left is swept.
+    pub fn open(path: &Path, wait: Wait) -> Result<Writer, EditError> {
+        Writer::begin(Target::open(path)?, wait)
+    }
+
+    /// Opens a root for writing and makes it where it is missing.
+    pub fn create(path: &Path, wait: Wait) -> Result<Writer, EditError> {
+        // The mode that dockerd gives its root (daemon/daemon_unix.go setupDaemonRoot, v20.10.24).
+        Writer::begin(Target::create(path, 0o710)?, wait)
+    }
+
+    fn begin(mut target: Target, wait: Wait) -> Result<Writer, EditError> {
+        driver::refuse_remapped(&target)?;
+        daemon::refuse_owned(&target)?;
+        let driver = driver::of(&target)?;
+        let lock = target.lock(&LOCK.into(), wait)?;
+        // Time may have passed in waiting.
+        daemon::refuse_owned(&target)?;
+        let store = store(driver);
+        stage::sweep(&target, &store)?;
+        let stage = stage::Stage::make(&mut target)?;
+        Ok(Writer { target, store, stage, pending: Vec::new(), _lock: lock })
+    }
+
+    /// The root, for reading.
+    pub fn root(&self) -> &Root {
+        self.target.root()
+    }
+
+    /// The root's path with one below it.
+    pub fn path(&self, below: &HostPath) -> PathBuf {
+        use std::os::unix::ffi::OsStrExt;
+        self.target.path().join(std::ffi::OsStr::from_bytes(below.as_bytes()))
+    }
+
+    /// The root for other writing than that of images and containers.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The store that is written.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How layers are stored: [`Driver::Overlay2`] or [`Driver::Vfs`].
+    pub fn driver(&self) -> &Driver {
+        &self.store.driver
+    }
+
+    /// Refuses when the root's file system has not `bytes` and `inodes` to spare.
+    pub fn need(&self, bytes: u64, inodes: u64) -> Result<(), EditError> {
+        Ok(self.target.need(bytes, inodes)?)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next writer.
+        let _ = self.target.remove_tree(&self.stage.folder);
+    }
+}
+
+/// The store that is written: the root's own, as dockerd names it.
+fn store(driver: Driver) -> Store {
+    Store {
+        generation: Generation::DockerContent,
+        driver,
+        home: HostPath::default(),
+        recorded: b"/var/lib/docker".as_slice().into(),
+        namespace: "".into(),
+        evidence: Vec::new(),
+    }
+}

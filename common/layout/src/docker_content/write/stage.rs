@@ -1,0 +1,115 @@
+//! Where unfinished things lie, and how what killed writers left is swept.
+//!
+//! Everything is made in `tmp/dockless-<pid>-<n>/`: `tmp` is dockerd's own scratch folder, which it empties when it
+//! starts (daemon/daemon.go prepareTempDir, moby v20.10.24), and on the same file system.
+//!
+//! What is taken out of the root is moved into `gone/` first. What lies there says what else has to go: an image's
+//! config names its layers, a layer's record its files. So a removal that was cut short is finished by the sweep.
+
+use hostfs::Target;
+use model::{Digest, HostPath, Id, Store};
+
+use super::layers::{self, layer_record};
+use super::{EditError, containers, remove};
+
+/// The folder of one writer.
+pub(super) struct Stage {
+    pub folder: HostPath,
+    count: u64,
+}
+
+/// dockerd's scratch folder.
+const TMP: &str = "tmp";
+/// How our folders in it begin.
+const PREFIX: &str = "dockless-";
+
+impl Stage {
+    /// Makes the folder, and lets temporary files of `target` lie there.
+    pub fn make(target: &mut Target) -> Result<Stage, EditError> {
+        target.make_dirs(&TMP.into(), 0o700)?;
+        let tmp = HostPath::from(TMP);
+        let name = |n: u32| tmp.join(format!("{PREFIX}{}-{n}", std::process::id()));
+        let folder = (0..).map(name).find(|folder| !target.root().exists(folder)).expect("numbers do not end");
+        target.make_dir(&folder, 0o700)?;
+        for below in ["made", "gone"] {
+            target.make_dir(&folder.join(below), 0o700)?;
+        }
+        target.set_scratch(folder.clone());
+        Ok(Stage { folder, count: 0 })
+    }
+
+    /// A name in the folder that nothing has yet.
+    pub fn fresh(&mut self, what: &str) -> HostPath {
+        self.count += 1;
+        self.folder.join(format!("{what}-{}", self.count))
+    }
+
+    /// Where the mark of a driver folder lies: made before the folder is moved into place, and says for which chain.
+    pub fn made(&self, cache_id: &str) -> HostPath {
+        self.folder.join("made").join(cache_id)
+    }
+
+    /// Where something lies that was taken out of the root.
+    pub fn gone(&self, kind: &str, name: &str) -> HostPath {
+        self.folder.join("gone").join(format!("{kind}-{name}"))
+    }
+}
+
+/// Finishes or undoes what killed writers left. Only folders of ours are touched; the caller holds the lock, so nobody
+/// is at work in them.
+pub(super) fn sweep(target: &Target, store: &Store) -> Result<(), EditError> {
+    for name in names(target, &TMP.into()).iter().filter(|name| name.starts_with(PREFIX)) {
+        let folder = HostPath::from(TMP).join(name);
+        let mut stage = Stage { folder: folder.clone(), count: 0 };
+        undo_made(target, store, &stage)?;
+        finish_gone(target, store, &mut stage)?;
+        target.remove_tree(&folder)?;
+    }
+    Ok(())
+}
+
+/// Removes driver folders whose layer never got its record.
+fn undo_made(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditError> {
+    for cache_id in names(target, &stage.folder.join("made")) {
+        let mark = stage.made(&cache_id);
+        let Some(chain) = layers::text(target, &mark).and_then(|text| text.parse::<Digest>().ok()) else { continue };
+        let recorded = layers::text(target, &layer_record(store, &chain).join("cache-id"));
+        if recorded.as_deref() != Some(cache_id.as_str()) && is_ours(&cache_id) {
+            layers::take_files(target, store, stage, &cache_id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Finishes removals: whatever lies in `gone` is out of the root already, what it names may not be.
+fn finish_gone(target: &Target, store: &Store, stage: &mut Stage) -> Result<(), EditError> {
+    let gone = stage.folder.join("gone");
+    let list = names(target, &gone);
+    let of = |kind: &str| -> Vec<String> { list.iter().filter_map(|name| name.strip_prefix(kind)?.strip_prefix('-').map(str::to_string)).collect() };
+    for id in of("container").iter().filter_map(|name| Id::new(name)) {
+        containers::take_mount(target, store, stage, &id)?;
+    }
+    for name in of("mount") {
+        containers::take_mount_files(target, store, stage, &gone.join(format!("mount-{name}")))?;
+    }
+    for name in of("layer") {
+        if let Some(cache_id) = layers::text(target, &gone.join(format!("layer-{name}/cache-id"))) {
+            layers::take_files(target, store, stage, &cache_id)?;
+        }
+    }
+    for name in of("image") {
+        remove::release_of_config(target, store, stage, &gone.join(format!("image-{name}")))?;
+    }
+    Ok(())
+}
+
+/// Whether a cache id is of the form that we make: 64 hex digits.
+fn is_ours(cache_id: &str) -> bool {
+    Id::new(cache_id).is_some_and(|id| id.is_full())
+}
+
+/// The names of a folder that are UTF-8; none where it is not there.
+pub(super) fn names(target: &Target, folder: &HostPath) -> Vec<String> {
+    let entries = target.root().open_dir(folder).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
+    entries.into_iter().filter_map(|entry| String::from_utf8(entry.name.into_vec()).ok()).collect()
+}
