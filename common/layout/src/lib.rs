@@ -19,6 +19,7 @@ mod docker;
 mod docker_containerd;
 pub mod docker_content;
 mod docker_graph;
+mod document;
 pub mod error;
 mod json;
 mod oci;
@@ -175,7 +176,7 @@ pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEn
 /// A container in the shape of docker's inspect of today. `docs/layouts/inspect.md` has the mapping.
 pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
     match stores[container.store].generation {
-        Generation::DockerContent => docker_content::inspect_container(root, stores, container),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => docker::inspect::container(root, stores, container),
         Generation::DockerContainerd => docker_containerd::inspect_container(root, stores, container),
         Generation::Containerd => containerd::inspect_container(root, stores, container),
         _ => Default::default(),
@@ -185,7 +186,7 @@ pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -
 /// An image in the shape of docker's inspect of today.
 pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Value> {
     match stores[image.store].generation {
-        Generation::DockerContent => docker_content::inspect_image(root, stores, image),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => docker::inspect_image::image(root, stores, image),
         Generation::DockerContainerd => docker_containerd::inspect_image(root, stores, image),
         Generation::Containerd => containerd::inspect_image(root, stores, image),
         _ => Default::default(),
@@ -206,6 +207,12 @@ pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Foun
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::inspect(root, stores, network),
         _ => Default::default(),
     }
+}
+
+/// What inspect shows of a document by itself: a config.json, hostconfig.json, state.json or image config. `Null` with a
+/// finding where the bytes are no JSON.
+pub fn inspect_bytes(raw: &[u8]) -> Found<Value> {
+    document::inspect(raw)
 }
 
 /// The files that hold what is recorded of an object, the main one first.

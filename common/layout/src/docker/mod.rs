@@ -1,9 +1,14 @@
-//! What docker's generations share: a container's own folder and record, which kept its shape from 2013 on.
+//! What docker's generations share: a container's own folder and record, volumes, networks, and today's shapes of them.
 
 pub(crate) mod container;
 pub(crate) mod folders;
+pub(crate) mod graph_driver;
+pub(crate) mod inspect;
+pub(crate) mod inspect_image;
 pub(crate) mod links;
 pub(crate) mod log;
+pub(crate) mod network_settings;
 pub(crate) mod networks;
 pub(crate) mod ports;
+pub(crate) mod settings;
 pub(crate) mod volumes;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use model::{PortBinding, Protocol};
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::json::{Loose, Notes, Pairs};
 
@@ -89,4 +90,65 @@ fn host(end: &HostEnd, key: &str, notes: &mut Notes) -> Option<(Option<IpAddr>, 
 fn sort(list: &mut Vec<PortBinding>) {
     list.sort_by_key(|b| (b.port, b.protocol, b.host));
     list.dedup();
+}
+
+/// Shows `Config.PortSpecs` of docker before 0.6.5 where today's docker has it: `80`, `8080:80`, `:80`, `ip:8080:80`,
+/// each with `/udp` or without (utils.go parseNat, v0.6.4; nat/nat.go, v0.6.5).
+pub(crate) fn from_specs(specs: &[Value], config: &mut Map<String, Value>, host: &mut Map<String, Value>, notes: &mut Notes) {
+    for spec in specs {
+        let Some((key, end)) = spec.as_str().and_then(from_spec) else {
+            notes.add("value-odd", format!("Config.PortSpecs holds {spec}, which is no port"));
+            continue;
+        };
+        object(config, "ExposedPorts").entry(key.clone()).or_insert(json!({}));
+        if let Some(ends) = object(host, "PortBindings").entry(key).or_insert(json!([])).as_array_mut()
+            && !ends.contains(&end)
+        {
+            ends.push(end);
+        }
+    }
+}
+
+fn object<'a>(table: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let value = table.entry(key).or_insert(json!({}));
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut().expect("an object was put there")
+}
+
+fn from_spec(spec: &str) -> Option<(String, Value)> {
+    let (spec, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
+    let protocol = Protocol::parse(protocol)?.word();
+    let parts: Vec<&str> = spec.split(':').collect();
+    let (ip, outside, inside) = match parts[..] {
+        [inside] => ("", "", inside),
+        ["", inside] => ("", inside, inside),
+        [outside, inside] => ("", outside, inside),
+        [ip, outside, inside] => (ip, outside, inside),
+        _ => return None,
+    };
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let good = is_port(inside) && (outside.is_empty() || is_port(outside));
+    good.then(|| (format!("{inside}/{protocol}"), json!({ "HostIp": ip, "HostPort": outside })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_specs_of_2013_are_bindings() {
+        for (spec, key, ip, port) in [
+            ("80", "80/tcp", "", ""),
+            ("8080:80", "80/tcp", "", "8080"),
+            (":80", "80/tcp", "", "80"),
+            ("127.0.0.1:8080:80/udp", "80/udp", "127.0.0.1", "8080"),
+        ] {
+            assert_eq!(from_spec(spec), Some((key.into(), json!({ "HostIp": ip, "HostPort": port }))), "{spec}");
+        }
+        for bad in ["", "a", "1:2:3:4", "80/xyz", "70000"] {
+            assert_eq!(from_spec(bad), None, "{bad}");
+        }
+    }
 }

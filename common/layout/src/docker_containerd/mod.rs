@@ -125,7 +125,7 @@ pub(crate) fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<Hi
 
 /// As with a graph driver, but for where the files lie and which manifest was chosen.
 pub(crate) fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
-    let (mut value, findings) = docker_content::inspect_container(root, stores, container);
+    let (mut value, findings) = crate::docker::inspect::container(root, stores, container);
     if let Some(keys) = value.as_object_mut() {
         keys.insert("GraphDriver".into(), json!({"Data": null, "Name": &*container.driver}));
         keys.insert("Storage".into(), json!({"RootFS": {"Snapshot": {"Name": &*container.driver}}}));

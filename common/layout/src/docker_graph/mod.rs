@@ -5,6 +5,7 @@ pub(crate) mod detect;
 pub(crate) mod linkgraph;
 pub(crate) mod read;
 pub(crate) mod records;
+pub(crate) mod runtime;
 
 use hostfs::Root;
 use model::{Container, HostPath, Store};
