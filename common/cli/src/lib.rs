@@ -3,11 +3,12 @@
 //! In reading order: how a program starts and ends ([`run`]), how old and docker's own spellings of flags are taken
 //! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is
 //! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`json`],
-//! [`table`], [`human`]), and the man page and completions ([`spec`]).
+//! [`table`], [`human`], [`format`]), and the man page and completions ([`spec`]).
 //!
 //! Nothing here may know where anything is stored.
 
 pub mod findings;
+pub mod format;
 pub mod human;
 pub mod json;
 pub mod message;
@@ -21,6 +22,7 @@ pub mod table;
 pub mod usage;
 
 pub use findings::Findings;
+pub use format::{Format, Row, Rows, Template};
 pub use message::{Hinted, WithHint, note, warning};
 pub use output::{Output, stdout};
 pub use progress::{Progress, ProgressArg};

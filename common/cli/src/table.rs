@@ -6,6 +6,7 @@ use model::path::shown;
 /// Docker's tables pad columns to ten characters at least (cli/command/formatter/formatter.go: tabwriter with minimum
 /// width 10, padding 3).
 const NARROWEST: u16 = 10;
+const PADDING: u16 = 3;
 
 /// A table: a header, and rows of the same number of cells. Every cell is escaped on its way in.
 #[derive(Clone, Debug)]
@@ -39,8 +40,12 @@ impl Table {
         table.add_rows(self.rows);
         set_widths(&mut table, columns);
         let mut text = String::new();
+        // Docker's tabwriter pads no row's last cell, but the cells before it even where that one is empty.
+        let last =
+            table.column_max_content_widths().last().map_or(0, |width| usize::from((width + PADDING).max(NARROWEST)));
         for line in table.lines() {
-            text.push_str(line.trim_end_matches(' '));
+            let spaces = line.len() - line.trim_end_matches(' ').len();
+            text.push_str(&line[..line.len() - spaces.min(last)]);
             text.push('\n');
         }
         text
@@ -50,7 +55,7 @@ impl Table {
 fn set_widths(table: &mut Comfy, columns: usize) {
     for at in 0..columns {
         if let Some(column) = table.column_mut(at) {
-            column.set_padding((0, 3));
+            column.set_padding((0, PADDING));
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST)));
         }
     }
@@ -86,7 +91,7 @@ mod tests {
             ],
             "CONTAINER ID   IMAGE                        NAMES\n\
              4f1c0b7a12d3   registry.example.com/app:1   web\n\
-             0123456789ab   x\n",
+             0123456789ab   x                            \n",
         );
         check(&[&["A", "B", "C"], &["1", "2", "3"]], "A         B         C\n1         2         3\n");
         check(&[], "");

@@ -1,0 +1,181 @@
+//! Lists as docker's commands print them: a table, JSON Lines, or a template a row.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+
+use super::{Methods, Template, TemplateError};
+use crate::json;
+use crate::table::Table;
+
+/// A column: the name of its field and what stands above it.
+pub type Column = (&'static str, &'static str);
+
+/// One row: its fields, and the labels that `.Label "name"` looks up.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// Docker's fields and further ones, by name.
+    pub fields: Map<String, Value>,
+    /// Labels by name.
+    pub labels: Vec<(String, String)>,
+}
+
+impl Row {
+    /// A row without labels.
+    pub fn new(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Row {
+        Row { fields: fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect(), labels: Vec::new() }
+    }
+
+    /// The same row with labels.
+    pub fn labelled(self, labels: &[(String, String)]) -> Row {
+        Row { labels: labels.to_vec(), ..self }
+    }
+}
+
+/// How a list is printed.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// A table whose rows are a template, cells parted by tabs.
+    Table(Template),
+    /// One object a line, all fields.
+    Json,
+    /// Each row by a template, one a line.
+    Template(Template),
+}
+
+impl Format {
+    /// Reads what `--format` was given: `json`, `table`, `table TEMPLATE`, or a template. `\t` and `\n` may be written
+    /// out, as docker has it. `usual` is the template of the usual table.
+    pub fn parse(given: Option<&str>, usual: &str) -> Result<Format, TemplateError> {
+        match given.map(str::trim_start) {
+            Some("json") => Ok(Format::Json),
+            None | Some("" | "table") => Ok(Format::Table(Template::parse(usual)?)),
+            Some(text) => {
+                match text.strip_prefix("table ").or_else(|| text.strip_prefix("table{{").map(|_| &text[5..])) {
+                    Some(template) => Ok(Format::Table(Template::parse(&unescaped(template.trim()))?)),
+                    None => Ok(Format::Template(Template::parse(&unescaped(given.unwrap_or_default()))?)),
+                }
+            }
+        }
+    }
+
+    /// Whether a field is asked for, so that what costs much to find need not be found.
+    pub fn uses(&self, field: &str) -> bool {
+        match self {
+            Format::Json => true,
+            Format::Table(template) | Format::Template(template) => template.source.contains(&format!(".{field}")),
+        }
+    }
+}
+
+// Docker replaces these two before it parses, even inside of quotes (cli/command/formatter/formatter.go, preFormat).
+fn unescaped(template: &str) -> String {
+    template.replace("\\t", "\t").replace("\\n", "\n")
+}
+
+/// A list: what its rows are called in Go, its columns' headers, and how it is printed.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    /// Go's name of docker's row, for the message about an unknown field: `*formatter.ContainerContext`.
+    pub kind: &'static str,
+    /// All fields that have a header.
+    pub headers: &'a [Column],
+    /// How they are printed.
+    pub format: &'a Format,
+}
+
+/// Why a list was not printed whole.
+#[derive(Debug, thiserror::Error)]
+pub enum PrintError {
+    /// The template does not fit the rows.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Stdout took no more.
+    #[error("cannot write to stdout")]
+    Write(#[from] io::Error),
+}
+
+impl Rows<'_> {
+    /// Prints rows as they come; a table once all are there.
+    pub fn print(&self, out: &mut impl Write, rows: impl IntoIterator<Item = Row>) -> Result<(), PrintError> {
+        match self.format {
+            Format::Table(template) => out.write_all(self.table(template, rows)?.as_bytes())?,
+            Format::Json => {
+                for row in rows {
+                    writeln!(out, "{}", json::line(&sorted(row.fields)))?;
+                }
+            }
+            Format::Template(template) => {
+                for row in rows {
+                    writeln!(out, "{}", self.one(template, row)?)?;
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    fn one(&self, template: &Template, row: Row) -> Result<String, TemplateError> {
+        let (fields, labels) = (Value::Object(row.fields), row.labels);
+        template.run_with(&fields, &Labelled { kind: self.kind, labels })
+    }
+
+    fn table(&self, template: &Template, rows: impl IntoIterator<Item = Row>) -> Result<String, TemplateError> {
+        let headers = self.headers.iter().map(|(name, header)| (name.to_string(), Value::from(*header))).collect();
+        let mut lines = vec![template.run_with(&Value::Object(headers), &Headers)?];
+        for row in rows {
+            lines.push(self.one(template, row)?);
+        }
+        let mut table = Table::bare();
+        for line in lines.iter().flat_map(|line| line.split('\n')) {
+            table.row(line.split('\t'));
+        }
+        Ok(table.text())
+    }
+}
+
+/// Docker's rows are maps in JSON, whose keys Go sorts.
+fn sorted(fields: Map<String, Value>) -> Value {
+    let mut pairs: Vec<(String, Value)> = fields.into_iter().collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    Value::Object(pairs.into_iter().collect())
+}
+
+struct Labelled {
+    kind: &'static str,
+    labels: Vec<(String, String)>,
+}
+
+impl Methods for Labelled {
+    fn call(&self, name: &str, args: &[&str]) -> Option<String> {
+        let ("Label", [wanted]) = (name, args) else { return None };
+        Some(self.labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()).unwrap_or_default())
+    }
+
+    fn kind(&self) -> &str {
+        self.kind
+    }
+
+    fn is_row(&self) -> bool {
+        true
+    }
+}
+
+/// The row of headers: functions of docker's leave them as they are.
+struct Headers;
+
+impl Methods for Headers {
+    fn call(&self, name: &str, args: &[&str]) -> Option<String> {
+        let ("Label", [wanted]) = (name, args) else { return None };
+        // Only what stands behind the last dot, words apart (cli/command/formatter/custom.go, SubHeaderContext.Label).
+        let last = wanted.rsplit('.').next().unwrap_or(wanted);
+        Some(last.replace(['-', '_'], " "))
+    }
+
+    fn is_header(&self) -> bool {
+        true
+    }
+
+    fn is_row(&self) -> bool {
+        true
+    }
+}
