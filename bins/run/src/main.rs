@@ -1,0 +1,26 @@
+//! `run`: a command in a container from an image, or an old container again, with no daemon.
+
+mod args;
+mod check;
+mod flags;
+mod plan;
+mod run;
+mod show;
+
+use std::process::ExitCode;
+
+use args::Args;
+use plan::Plan;
+
+fn main() -> ExitCode {
+    cli::Program::new("run").statuses(125, 125).run(|args: Args| {
+        if args.check {
+            return check::report();
+        }
+        let plan = Plan::new(&args)?;
+        match args.plan {
+            Some(format) => show::plan(&plan, format),
+            None => run::run(plan),
+        }
+    })
+}
