@@ -129,20 +129,29 @@ fn lines(files: &[std::path::PathBuf]) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
-        all.extend(text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_string));
+        all.extend(
+            text.lines()
+                .map(str::trim_start)
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_string),
+        );
     }
     Ok(all)
 }
 
 /// Seccomp profiles are read here, so that the record holds the text, as docker's does.
 fn security(options: &[String]) -> Result<Vec<String>> {
-    options.iter().map(|option| match option.strip_prefix("seccomp=") {
-        Some(file) if file != "unconfined" && file != "builtin" => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("opening seccomp profile ({file}) failed"))?;
-            Ok(format!("seccomp={text}"))
-        }
-        _ => Ok(option.clone()),
-    }).collect()
+    options
+        .iter()
+        .map(|option| match option.strip_prefix("seccomp=") {
+            Some(file) if file != "unconfined" && file != "builtin" => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("opening seccomp profile ({file}) failed"))?;
+                Ok(format!("seccomp={text}"))
+            }
+            _ => Ok(option.clone()),
+        })
+        .collect()
 }
 
 fn memory(args: &Args) -> Result<i64> {
@@ -168,7 +177,10 @@ fn bytes(text: &Option<String>, flag: &str) -> Result<Option<i64>> {
         "p" => 50,
         _ => bail!("invalid argument \"{text}\" for \"{flag}\" flag: invalid size: '{text}'"),
     };
-    let value: f64 = number.trim().parse().with_context(|| format!("invalid argument \"{text}\" for \"{flag}\" flag: invalid size: '{text}'"))?;
+    let value: f64 = number
+        .trim()
+        .parse()
+        .with_context(|| format!("invalid argument \"{text}\" for \"{flag}\" flag: invalid size: '{text}'"))?;
     Ok(Some((value * (1i64 << shift) as f64) as i64))
 }
 
@@ -196,7 +208,9 @@ fn ulimit(text: &str) -> Result<Value> {
         bail!("invalid argument \"{text}\" for \"--ulimit\" flag: invalid ulimit type: {name}");
     }
     if hard != -1 && (soft > hard || soft == -1) {
-        bail!("invalid argument \"{text}\" for \"--ulimit\" flag: ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}");
+        bail!(
+            "invalid argument \"{text}\" for \"--ulimit\" flag: ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        );
     }
     Ok(json!({"Name": name, "Soft": soft, "Hard": hard}))
 }
@@ -245,9 +259,16 @@ mod tests {
 
     #[test]
     fn sizes_devices_and_limits_are_dockers() {
-        let made = recorded(&["-m", "64m", "--device", "/dev/fuse:rw", "--ulimit", "nofile=10:20", "--cpus", "1.5", "img"]);
-        assert_eq!((&made["HostConfig"]["Memory"], &made["HostConfig"]["NanoCpus"]), (&json!(67_108_864), &json!(1_500_000_000)));
-        assert_eq!(made["HostConfig"]["Devices"], json!([{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rw"}]));
+        let made =
+            recorded(&["-m", "64m", "--device", "/dev/fuse:rw", "--ulimit", "nofile=10:20", "--cpus", "1.5", "img"]);
+        assert_eq!(
+            (&made["HostConfig"]["Memory"], &made["HostConfig"]["NanoCpus"]),
+            (&json!(67_108_864), &json!(1_500_000_000))
+        );
+        assert_eq!(
+            made["HostConfig"]["Devices"],
+            json!([{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rw"}])
+        );
         assert_eq!(made["HostConfig"]["Ulimits"], json!([{"Name": "nofile", "Soft": 10, "Hard": 20}]));
     }
 }

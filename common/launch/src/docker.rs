@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::capability::{Capabilities, UnknownCapability};
 use crate::spec::{
-    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, RootFiles, Rlimit, Seccomp, Spec, set_env,
+    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, Rlimit, RootFiles, Seccomp, Spec,
+    set_env,
 };
 use crate::users::{self, UserError};
 
@@ -105,7 +106,12 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
     Ok((spec, notes))
 }
 
-fn process(record: &Value, around: &Surroundings, privileged: bool, notes: &mut Vec<String>) -> Result<Process, DockerError> {
+fn process(
+    record: &Value,
+    around: &Surroundings,
+    privileged: bool,
+    notes: &mut Vec<String>,
+) -> Result<Process, DockerError> {
     let config = &record["Config"];
     let host = &record["HostConfig"];
     let args = command(record);
@@ -113,14 +119,22 @@ fn process(record: &Value, around: &Surroundings, privileged: bool, notes: &mut 
         return Err(DockerError::NoCommand);
     }
     let terminal = truth(&config["Tty"]);
-    let user = users::resolve(text(&config["User"]).unwrap_or(""), &around.passwd, &around.group, &strings(&host["GroupAdd"]))?;
+    let user = users::resolve(
+        text(&config["User"]).unwrap_or(""),
+        &around.passwd,
+        &around.group,
+        &strings(&host["GroupAdd"]),
+    )?;
     let (no_new_privileges, seccomp) = security(host, privileged, notes);
     Ok(Process {
         env: environment(config, around, terminal, &user.home),
         cwd: Path::new("/").join(text(&config["WorkingDir"]).unwrap_or("/")),
         capabilities: Capabilities::tweak(&strings(&host["CapAdd"]), &strings(&host["CapDrop"]), privileged)?,
         rlimits: rlimits(host, notes)?,
-        oom_score_adj: host["OomScoreAdj"].as_i64().filter(|&score| score != 0).and_then(|score| i32::try_from(score).ok()),
+        oom_score_adj: host["OomScoreAdj"]
+            .as_i64()
+            .filter(|&score| score != 0)
+            .and_then(|score| i32::try_from(score).ok()),
         stop_signal: signal(text(&config["StopSignal"]).unwrap_or("TERM")).unwrap_or(libc::SIGTERM),
         args,
         user,
@@ -183,15 +197,16 @@ fn security(host: &Value, privileged: bool, notes: &mut Vec<String>) -> (bool, S
 // Namespaces and mounts -----------------------------------------------------------------------------------------------
 
 fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> Namespaces {
-    let mode = |key: &str, joined: &Option<PathBuf>, notes: &mut Vec<String>| match (text(&host[key]).unwrap_or(""), joined) {
-        (_, Some(path)) => Namespace::Of(path.clone()),
-        ("host", _) => Namespace::Host,
-        ("" | "private" | "shareable" | "none", _) => Namespace::New,
-        (other, _) => {
-            notes.push(format!("HostConfig.{key} '{other}' is not done: it gets its own"));
-            Namespace::New
-        }
-    };
+    let mode =
+        |key: &str, joined: &Option<PathBuf>, notes: &mut Vec<String>| match (text(&host[key]).unwrap_or(""), joined) {
+            (_, Some(path)) => Namespace::Of(path.clone()),
+            ("host", _) => Namespace::Host,
+            ("" | "private" | "shareable" | "none", _) => Namespace::New,
+            (other, _) => {
+                notes.push(format!("HostConfig.{key} '{other}' is not done: it gets its own"));
+                Namespace::New
+            }
+        };
     Namespaces {
         network: around.network.clone(),
         pid: mode("PidMode", &around.joined.pid, notes),
@@ -264,8 +279,17 @@ fn bytes(text: &str) -> Option<u64> {
 
 /// What docker 29.7 hides (moby v29 daemon/pkg/oci/defaults.go).
 const MASKED: &[&str] = &[
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
 
@@ -274,14 +298,29 @@ const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 
 // Devices and limits --------------------------------------------------------------------------------------------------
 
-fn devices(host: &Value, privileged: bool, notes: &mut Vec<String>) -> Result<(Vec<Device>, Vec<DeviceRule>), DockerError> {
-    let node = |path: &str, major, minor| Device { path: path.into(), kind: 'c', major, minor, mode: 0o666, uid: 0, gid: 0 };
+fn devices(
+    host: &Value,
+    privileged: bool,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Device>, Vec<DeviceRule>), DockerError> {
+    let node =
+        |path: &str, major, minor| Device { path: path.into(), kind: 'c', major, minor, mode: 0o666, uid: 0, gid: 0 };
     let mut nodes = vec![
-        node("/dev/null", 1, 3), node("/dev/zero", 1, 5), node("/dev/full", 1, 7), node("/dev/random", 1, 8),
-        node("/dev/urandom", 1, 9), node("/dev/tty", 5, 0),
+        node("/dev/null", 1, 3),
+        node("/dev/zero", 1, 5),
+        node("/dev/full", 1, 7),
+        node("/dev/random", 1, 8),
+        node("/dev/urandom", 1, 9),
+        node("/dev/tty", 5, 0),
     ];
     let rule = |kind, major, minor, access: &str| DeviceRule { kind, major, minor, access: access.into() };
-    let mut rules = vec![rule('c', None, None, "m"), rule('b', None, None, "m"), rule('c', Some(136), None, "rwm"), rule('c', Some(5), Some(2), "rwm"), rule('c', Some(5), Some(1), "rwm")];
+    let mut rules = vec![
+        rule('c', None, None, "m"),
+        rule('b', None, None, "m"),
+        rule('c', Some(136), None, "rwm"),
+        rule('c', Some(5), Some(2), "rwm"),
+        rule('c', Some(5), Some(1), "rwm"),
+    ];
     rules.extend(nodes.iter().map(|device| rule('c', Some(device.major), Some(device.minor), "rwm")));
     if privileged {
         nodes.extend(hosts_devices(&nodes));
@@ -321,7 +360,15 @@ fn device(path: &Path, inside: &Path) -> Option<Device> {
     };
     let number = stat.rdev();
     let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
-    Some(Device { path: inside.to_path_buf(), kind, major, minor, mode: stat.mode() & 0o777, uid: stat.uid(), gid: stat.gid() })
+    Some(Device {
+        path: inside.to_path_buf(),
+        kind,
+        major,
+        minor,
+        mode: stat.mode() & 0o777,
+        uid: stat.uid(),
+        gid: stat.gid(),
+    })
 }
 
 /// Every device of this host's `/dev`, as a privileged container has them.
@@ -332,8 +379,12 @@ fn hosts_devices(known: &[Device]) -> Vec<Device> {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && !["pts", "shm", "mqueue", "fd"].iter().any(|own| path.ends_with(own)) => folders.push(path),
-                Ok(kind) if !kind.is_symlink() && !path.ends_with("console") && known.iter().all(|own| own.path != path) => {
+                Ok(kind) if kind.is_dir() && !["pts", "shm", "mqueue", "fd"].iter().any(|own| path.ends_with(own)) => {
+                    folders.push(path)
+                }
+                Ok(kind)
+                    if !kind.is_symlink() && !path.ends_with("console") && known.iter().all(|own| own.path != path) =>
+                {
                     out.extend(device(&path, &path));
                 }
                 _ => {}
@@ -360,11 +411,15 @@ fn rlimits(host: &Value, notes: &mut Vec<String>) -> Result<Vec<Rlimit>, DockerE
         let Some(resource) = crate::rlimit(&name) else {
             return Err(DockerError::Key { key: "HostConfig.Ulimits", value: name, why: "no such limit".to_string() });
         };
-        let number = |key: &str| limit[key].as_i64().map_or(u64::MAX, |number| if number < 0 { u64::MAX } else { number as u64 });
+        let number = |key: &str| {
+            limit[key].as_i64().map_or(u64::MAX, |number| if number < 0 { u64::MAX } else { number as u64 })
+        };
         let (soft, hard) = (number("Soft"), number("Hard"));
         let most = crate::most(resource);
         if hard > most {
-            notes.push(format!("the limit '{name}' is clamped from {hard} to {most}, the most that this host lets us set"));
+            notes.push(format!(
+                "the limit '{name}' is clamped from {hard} to {most}, the most that this host lets us set"
+            ));
         }
         out.push(Rlimit { name, soft: soft.min(most), hard: hard.min(most) });
     }
@@ -396,9 +451,19 @@ fn limits(host: &Value) -> Limits {
 /// Keys that ask for something this launcher does not do.
 fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
     const NOT_DONE: &[&str] = &[
-        "BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps", "BlkioDeviceWriteIOps", "BlkioWeightDevice",
-        "CpuRealtimePeriod", "CpuRealtimeRuntime", "DeviceRequests", "Isolation", "KernelMemory", "KernelMemoryTCP",
-        "StorageOpt", "UsernsMode",
+        "BlkioDeviceReadBps",
+        "BlkioDeviceReadIOps",
+        "BlkioDeviceWriteBps",
+        "BlkioDeviceWriteIOps",
+        "BlkioWeightDevice",
+        "CpuRealtimePeriod",
+        "CpuRealtimeRuntime",
+        "DeviceRequests",
+        "Isolation",
+        "KernelMemory",
+        "KernelMemoryTCP",
+        "StorageOpt",
+        "UsernsMode",
     ];
     for key in NOT_DONE.iter().filter(|key| is_said(&host[**key])) {
         notes.push(format!("HostConfig.{key} is not done"));
@@ -417,10 +482,18 @@ pub fn signal(text: &str) -> Option<i32> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if let Some(above) = name.strip_prefix("RTMIN") {
-        return if above.is_empty() { Some(34) } else { above.strip_prefix('+')?.parse::<i32>().ok().map(|n| 34 + n).filter(|n| *n <= 64) };
+        return if above.is_empty() {
+            Some(34)
+        } else {
+            above.strip_prefix('+')?.parse::<i32>().ok().map(|n| 34 + n).filter(|n| *n <= 64)
+        };
     }
     if let Some(below) = name.strip_prefix("RTMAX") {
-        return if below.is_empty() { Some(64) } else { below.strip_prefix('-')?.parse::<i32>().ok().map(|n| 64 - n).filter(|n| *n >= 34) };
+        return if below.is_empty() {
+            Some(64)
+        } else {
+            below.strip_prefix('-')?.parse::<i32>().ok().map(|n| 64 - n).filter(|n| *n >= 34)
+        };
     }
     let alias = match name {
         "CLD" => "CHLD",
@@ -489,7 +562,9 @@ mod tests {
 
     #[test]
     fn the_environment_is_in_dockers_order() {
-        let (spec, notes) = made(json!({"Config": {"Cmd": ["sh"], "Hostname": "h", "Tty": true, "Env": ["A=1", "PATH=/bin", "GONE", "A=2"]}}));
+        let (spec, notes) = made(
+            json!({"Config": {"Cmd": ["sh"], "Hostname": "h", "Tty": true, "Env": ["A=1", "PATH=/bin", "GONE", "A=2"]}}),
+        );
         assert_eq!(spec.process.env, ["PATH=/bin", "HOSTNAME=h", "TERM=xterm", "DB_NAME=/web/db", "A=2", "HOME=/root"]);
         assert_eq!(notes, Vec::<String>::new());
     }
@@ -507,17 +582,22 @@ mod tests {
     fn what_is_not_done_is_named() {
         let host = json!({"StorageOpt": {"size": "1G"}, "UsernsMode": "", "LxcConf": [{"Key": "lxc.aa_profile", "Value": "x"}], "SecurityOpt": ["label:type:t"], "PidMode": "container:x"});
         let (_, notes) = made(json!({"Path": "x", "HostConfig": host}));
-        assert_eq!(notes, [
-            "security option 'label:type:t' is not done",
-            "HostConfig.PidMode 'container:x' is not done: it gets its own",
-            "HostConfig.StorageOpt is not done",
-            "the lxc setting 'lxc.aa_profile = x' is not done",
-        ]);
+        assert_eq!(
+            notes,
+            [
+                "security option 'label:type:t' is not done",
+                "HostConfig.PidMode 'container:x' is not done: it gets its own",
+                "HostConfig.StorageOpt is not done",
+                "the lxc setting 'lxc.aa_profile = x' is not done",
+            ]
+        );
     }
 
     #[test]
     fn limits_follow_dockers_rules() {
-        let (spec, _) = made(json!({"Path": "x", "HostConfig": {"Memory": 64, "NanoCpus": 1_500_000_000u64, "Tmpfs": {"/run": "size=64k,mode=700,exec"}}}));
+        let (spec, _) = made(
+            json!({"Path": "x", "HostConfig": {"Memory": 64, "NanoCpus": 1_500_000_000u64, "Tmpfs": {"/run": "size=64k,mode=700,exec"}}}),
+        );
         assert_eq!((spec.limits.memory, spec.limits.memory_swap), (Some(64), Some(128)));
         assert_eq!((spec.limits.cpu_quota, spec.limits.cpu_period), (Some(150_000), Some(100_000)));
         let run = spec.mounts.iter().find(|mount| mount.destination == Path::new("/run")).expect("it is mounted");
@@ -527,7 +607,16 @@ mod tests {
 
     #[test]
     fn signals_are_known_by_all_spellings() {
-        for (text, number) in [("SIGTERM", Some(15)), ("term", Some(15)), ("9", Some(9)), ("RTMIN+3", Some(37)), ("SIGRTMAX-1", Some(63)), ("NOSUCH", None), ("0", None), ("65", None)] {
+        for (text, number) in [
+            ("SIGTERM", Some(15)),
+            ("term", Some(15)),
+            ("9", Some(9)),
+            ("RTMIN+3", Some(37)),
+            ("SIGRTMAX-1", Some(63)),
+            ("NOSUCH", None),
+            ("0", None),
+            ("65", None),
+        ] {
             assert_eq!(signal(text), number, "{text}");
         }
     }

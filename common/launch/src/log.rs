@@ -139,7 +139,9 @@ mod tests {
 
     fn texts(path: &Path) -> Vec<String> {
         let all = std::fs::read_to_string(path).unwrap_or_default();
-        all.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["log"].as_str().unwrap().to_string()).collect()
+        all.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["log"].as_str().unwrap().to_string())
+            .collect()
     }
 
     #[test]
@@ -166,6 +168,14 @@ mod tests {
             log.take(Stream::Stdout, format!("{n}\n").as_bytes()).unwrap();
         }
         let numbered = |n: usize| texts(Path::new(&format!("{}.{n}", path.display())));
-        assert_eq!((texts(&path), numbered(1), numbered(2), numbered(3)), (vec!["6\n".into(), "7\n".into()], vec!["4\n".to_string(), "5\n".into()], vec!["2\n".to_string(), "3\n".into()], vec![]));
+        assert_eq!(
+            (texts(&path), numbered(1), numbered(2), numbered(3)),
+            (
+                vec!["6\n".into(), "7\n".into()],
+                vec!["4\n".to_string(), "5\n".into()],
+                vec!["2\n".to_string(), "3\n".into()],
+                vec![]
+            )
+        );
     }
 }

@@ -45,7 +45,16 @@ impl Signals {
     /// CHLD, PIPE and URG, and what nobody can take.
     pub fn take() -> io::Result<Signals> {
         let mut set = SigSet::all();
-        for left in [Signal::SIGCHLD, Signal::SIGPIPE, Signal::SIGURG, Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT] {
+        for left in [
+            Signal::SIGCHLD,
+            Signal::SIGPIPE,
+            Signal::SIGURG,
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+            Signal::SIGABRT,
+        ] {
             set.remove(left);
         }
         set.thread_block()?;
@@ -58,7 +67,13 @@ impl Signals {
 }
 
 /// Copies until the container's first process has ended and its output is drained. Returns docker's exit status.
-pub fn attend(handle: &OwnedFd, mut ends: Ends, manner: Manner, signals: &Signals, log: &mut Option<Log>) -> io::Result<u8> {
+pub fn attend(
+    handle: &OwnedFd,
+    mut ends: Ends,
+    manner: Manner,
+    signals: &Signals,
+    log: &mut Option<Log>,
+) -> io::Result<u8> {
     let mut buffer = vec![0u8; 64 * 1024];
     let mut input = manner.input;
     let mut ended = false;
@@ -117,7 +132,8 @@ fn wait(handle: &OwnedFd, ends: &Ends, input: bool, signals: &Signals) -> io::Re
             }
         };
     }
-    let is = |what: usize| places.iter().zip(&polled).any(|((_, place), fd)| *place == what && !fd.revents().is_empty());
+    let is =
+        |what: usize| places.iter().zip(&polled).any(|((_, place), fd)| *place == what && !fd.revents().is_empty());
     Ok(Ready { end: is(0), signal: is(1), input: is(2), output: [is(3), is(4)] })
 }
 
@@ -138,7 +154,13 @@ fn forward(ends: &mut Ends, buffer: &mut [u8]) -> io::Result<bool> {
 }
 
 /// Takes what is there of the container's output. Returns whether anything was.
-fn drain(ends: &mut Ends, ready: [bool; 2], manner: Manner, log: &mut Option<Log>, buffer: &mut [u8]) -> io::Result<bool> {
+fn drain(
+    ends: &mut Ends,
+    ready: [bool; 2],
+    manner: Manner,
+    log: &mut Option<Log>,
+    buffer: &mut [u8],
+) -> io::Result<bool> {
     let mut any = false;
     let mut take = |end: &mut Option<BorrowedFd>, stream: Stream| -> io::Result<()> {
         let Some(fd) = end else { return Ok(()) };
@@ -211,6 +233,7 @@ fn fit(terminal: &OwnedFd) {
 /// The exit status as docker tells it: the program's own, or 128 and the signal.
 fn exit_status(handle: &OwnedFd) -> io::Result<u8> {
     let status = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED)?;
-    let code = status.and_then(|status| status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)));
+    let code = status
+        .and_then(|status| status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)));
     Ok(code.map_or(255, |code| code as u8))
 }

@@ -125,6 +125,8 @@ impl Cgroup {
                     _ => break,
                 }
             }
+            // The folder above goes with the last container in it; while there are others the kernel refuses.
+            let _ = folder.parent().map(fs::remove_dir);
         }
     }
 }

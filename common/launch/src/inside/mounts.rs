@@ -132,6 +132,7 @@ fn tmpfs(size: Option<u64>, mode: u32, options: &[String]) -> Result<OwnedFd, Er
 
 fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let fs = mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    mount::fsconfig_set_string(fs.as_fd(), "source", kind)?;
     for (key, value) in options {
         if value.is_empty() {
             mount::fsconfig_set_flag(fs.as_fd(), *key)?

@@ -58,6 +58,7 @@ fn memory(scratch: &Path) -> Result<Upper, Refusal> {
 
 fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
     let fs = mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("the kernel has no overlay file system")?;
+    mount::fsconfig_set_string(fs.as_fd(), "source", "overlay").step("cannot set up the overlay")?;
     let set = |key: &str, path: &Path| {
         let step = format!("cannot use '{}' as a layer", path.display());
         // A parameter holds 255 bytes at most; a handle's path is short whatever the real one is.
