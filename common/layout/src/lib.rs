@@ -18,6 +18,7 @@ mod containers_storage;
 pub mod db;
 mod docker;
 mod docker_containerd;
+pub mod discover;
 pub mod docker_content;
 mod docker_graph;
 mod document;
@@ -73,8 +74,19 @@ impl Object<'_> {
 }
 
 /// Finds the stores of a root. Several are normal; the newest generation comes first.
+///
+/// A root that holds none itself may be a whole host's disk: then its data roots are looked for where settings say and
+/// where engines keep them ([`discover`]).
 pub fn detect(root: &Root) -> Found<Vec<Store>> {
-    detect_in(root, &HostPath::default())
+    let (mut stores, mut findings) = detect_in(root, &HostPath::default());
+    if stores.is_empty() {
+        for place in discover::places(root) {
+            let (more, notes) = detect_in(root, &place);
+            stores.extend(more);
+            findings.extend(notes);
+        }
+    }
+    (stores, findings)
 }
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
