@@ -83,7 +83,11 @@ impl Dir {
 
     /// Opens a directory of that name; a symbolic link is refused.
     pub fn open_dir(&self, name: &[u8]) -> Result<Dir, Problem> {
-        Ok(Dir::new(os::open_child(self.fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK)?))
+        Ok(Dir::new(os::open_child(
+            self.fd.as_fd(),
+            &text(name)?,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK,
+        )?))
     }
 
     /// Opens a regular file of that name; anything else is refused without blocking.

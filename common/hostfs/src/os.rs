@@ -27,15 +27,17 @@ pub fn open(root: BorrowedFd, path: &[u8], flags: OFlags, links: Links) -> Resul
             Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
             Links::Inside => ResolveFlags::IN_ROOT,
         };
-    without_atime(flags, |flags| loop {
-        match fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            // A rename elsewhere raced with us.
-            Err(Errno::AGAIN) => continue,
-            // `..` out of the root, with BENEATH.
-            Err(Errno::XDEV) => return Err(Errno::NOENT),
-            // No openat2 in this kernel, or a sandbox forbids it.
-            Err(Errno::NOSYS) => return walk(root, path, flags, links),
-            other => return other,
+    without_atime(flags, |flags| {
+        loop {
+            match fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+                // A rename elsewhere raced with us.
+                Err(Errno::AGAIN) => continue,
+                // `..` out of the root, with BENEATH.
+                Err(Errno::XDEV) => return Err(Errno::NOENT),
+                // No openat2 in this kernel, or a sandbox forbids it.
+                Err(Errno::NOSYS) => return walk(root, path, flags, links),
+                other => return other,
+            }
         }
     })
 }
@@ -83,7 +85,7 @@ pub fn stat(fd: BorrowedFd) -> Result<Stat, Errno> {
 }
 
 fn statx(dir: BorrowedFd, name: &CStr, flags: AtFlags) -> Result<Stat, Errno> {
-    let raw = fs::statx(dir, name, flags | AtFlags::NO_AUTOMOUNT, StatxFlags::BASIC_STATS)?;
+    let raw = fs::statx(dir, name, flags | AtFlags::NO_AUTOMOUNT, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
     let mode = u32::from(raw.stx_mode);
     let kind = match fs::FileType::from_raw_mode(mode) {
         fs::FileType::RegularFile => FileKind::File,
@@ -101,11 +103,17 @@ fn statx(dir: BorrowedFd, name: &CStr, flags: AtFlags) -> Result<Stat, Errno> {
         gid: u64::from(raw.stx_gid),
         size: raw.stx_size,
         allocated: raw.stx_blocks * 512,
-        mtime: Timestamp { seconds: raw.stx_mtime.tv_sec, nanos: raw.stx_mtime.tv_nsec },
-        ctime: Timestamp { seconds: raw.stx_ctime.tv_sec, nanos: raw.stx_ctime.tv_nsec },
+        mtime: time(raw.stx_mtime),
+        ctime: time(raw.stx_ctime),
+        atime: time(raw.stx_atime),
+        born: (raw.stx_mask & StatxFlags::BTIME.bits() != 0).then(|| time(raw.stx_btime)),
         links: u64::from(raw.stx_nlink),
         inode: (u64::from(raw.stx_dev_major) << 32 | u64::from(raw.stx_dev_minor), raw.stx_ino),
     })
+}
+
+fn time(raw: fs::StatxTimestamp) -> Timestamp {
+    Timestamp { seconds: raw.tv_sec, nanos: raw.tv_nsec }
 }
 
 /// Extended attributes of a name of an open directory; of the link itself where it is one.

@@ -39,7 +39,10 @@ impl Process {
         let Ok(view) = Root::open(Path::new(&format!("/proc/{}/{base}", self.pid))) else { return false };
         let there = view.open_dir_inside(&HostPath::new(path.as_os_str().as_encoded_bytes()));
         let Ok(there) = there.map_err(drop).and_then(|dir| dir.stat_self().map_err(drop)) else { return false };
-        target.root().open_dir(&HostPath::default()).is_ok_and(|own| own.stat_self().is_ok_and(|own| own.inode == there.inode))
+        target
+            .root()
+            .open_dir(&HostPath::default())
+            .is_ok_and(|own| own.stat_self().is_ok_and(|own| own.inode == there.inode))
     }
 
     /// A file as that process sees it, up to `limit` bytes.
@@ -70,7 +73,11 @@ mod tests {
         assert!((now - own.started().unwrap().seconds).abs() < 600);
         let dir = tempfile::tempdir().unwrap();
         let target = Target::open(dir.path()).unwrap();
-        assert!(own.sees(dir.path(), &target) && !own.sees(Path::new("/"), &target) && !own.sees(Path::new("no/such"), &target));
+        assert!(
+            own.sees(dir.path(), &target)
+                && !own.sees(Path::new("/"), &target)
+                && !own.sees(Path::new("no/such"), &target)
+        );
         assert!(processes().contains(&own));
     }
 }

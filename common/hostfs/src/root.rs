@@ -22,8 +22,10 @@ pub struct Root {
 impl Root {
     /// Opens a directory as the root.
     pub fn open(path: &Path) -> Result<Root, ReadError> {
-        let fd = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem: errno.into() })?;
+        let fd =
+            fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+                ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem: errno.into() }
+            })?;
         Ok(Root { fd, shown: path.to_path_buf() })
     }
 
@@ -46,7 +48,9 @@ impl Root {
         // NO_SYMLINKS refuses a link at the end too: then its folder answers for it.
         match fd {
             Ok(fd) => os::stat(fd.as_fd()).map_err(|errno| fail(errno.into())),
-            Err(ReadError { problem: Problem::Symlink, .. }) => self.open_dir(&path.parent())?.stat(path.name()).map_err(fail),
+            Err(ReadError { problem: Problem::Symlink, .. }) => {
+                self.open_dir(&path.parent())?.stat(path.name()).map_err(fail)
+            }
             Err(error) => Err(error),
         }
     }

@@ -21,6 +21,10 @@ pub struct Stat {
     pub mtime: Timestamp,
     /// When anything of it last changed.
     pub ctime: Timestamp,
+    /// When it was last read.
+    pub atime: Timestamp,
+    /// When it was made, where the file system keeps that.
+    pub born: Option<Timestamp>,
     /// How many names it has.
     pub links: u64,
     /// Device and inode: equal for names of one file.

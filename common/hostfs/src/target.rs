@@ -38,7 +38,8 @@ pub struct Target {
 impl Target {
     /// Opens a directory for writing; it must be there.
     pub fn open(path: &Path) -> Result<Target, WriteError> {
-        let fail = |source: io::Error| WriteError::at("open", &HostPath::new(path.as_os_str().as_encoded_bytes()), source);
+        let fail =
+            |source: io::Error| WriteError::at("open", &HostPath::new(path.as_os_str().as_encoded_bytes()), source);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?;
         let root = Root::of_dir(fd.as_fd(), path).map_err(|errno| fail(errno.into()))?;
@@ -81,7 +82,8 @@ impl Target {
             Some(folder) => self.dir(folder).map_err(|errno| WriteError::errno("open", folder, errno))?,
             None => self.dir(&path.parent()).map_err(|errno| WriteError::errno("open", &path.parent(), errno))?,
         };
-        let (temporary, file) = new_file(scratch.as_fd(), mode).map_err(|errno| self.failed("write", path, errno, bytes.len()))?;
+        let (temporary, file) =
+            new_file(scratch.as_fd(), mode).map_err(|errno| self.failed("write", path, errno, bytes.len()))?;
         let written = fill(file, bytes).and_then(|()| Ok(fs::renameat(&scratch, &temporary, &dir, &name)?));
         if let Err(error) = written {
             let _ = fs::unlinkat(&scratch, &temporary, AtFlags::empty());
@@ -94,7 +96,8 @@ impl Target {
     pub fn create_file(&self, path: &HostPath, mode: u32) -> Result<File, WriteError> {
         let (dir, name) = self.place(path)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&dir, &name, flags, Mode::from_raw_mode(mode)).map_err(|errno| self.failed("make", path, errno, 0))?;
+        let fd = fs::openat(&dir, &name, flags, Mode::from_raw_mode(mode))
+            .map_err(|errno| self.failed("make", path, errno, 0))?;
         // The mask of the process does not count.
         fs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(|errno| self.failed("make", path, errno, 0))?;
         Ok(File::from(fd))

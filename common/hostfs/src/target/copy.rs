@@ -61,7 +61,10 @@ impl Copier {
         if stat.kind == FileKind::Directory {
             fs::mkdirat(&level.to, name, Mode::RWXU)?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let below = Level::new(os::open_child(level.from.as_fd(), name, flags)?, os::open_child(level.to.as_fd(), name, flags)?)?;
+            let below = Level::new(
+                os::open_child(level.from.as_fd(), name, flags)?,
+                os::open_child(level.to.as_fd(), name, flags)?,
+            )?;
             return Ok(Some(below));
         }
         if stat.links > 1 {
@@ -89,7 +92,8 @@ impl Copier {
 }
 
 fn make(level: &Level, name: &CStr, stat: &Stat) -> Result<(), Errno> {
-    let node = |kind, major, minor| fs::mknodat(&level.to, name, kind, Mode::RUSR | Mode::WUSR, fs::makedev(major, minor));
+    let node =
+        |kind, major, minor| fs::mknodat(&level.to, name, kind, Mode::RUSR | Mode::WUSR, fs::makedev(major, minor));
     match stat.kind {
         FileKind::File => {
             let from = os::open_child(level.from.as_fd(), name, OFlags::RDONLY | OFlags::NONBLOCK)?;

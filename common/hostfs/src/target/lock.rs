@@ -90,10 +90,15 @@ fn first_holder(fd: &OwnedFd) -> Holder {
 /// The processes that hold a lock on the file of that device and inode, as /proc/locks has it (proc(5)).
 pub(super) fn holders((device, inode): (u64, u64)) -> Vec<Holder> {
     let table = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let mut pids: Vec<u32> = table.lines().filter_map(parse_lock).filter(|lock| lock.inode == inode).filter_map(|lock| {
-        // A file system with subvolumes (btrfs) shows another device here than stat does: then its open files tell.
-        (lock.device == device || has_open(lock.pid, device, inode)).then_some(lock.pid)
-    }).collect();
+    let mut pids: Vec<u32> = table
+        .lines()
+        .filter_map(parse_lock)
+        .filter(|lock| lock.inode == inode)
+        .filter_map(|lock| {
+            // A file system with subvolumes (btrfs) shows another device here than stat does: then its open files tell.
+            (lock.device == device || has_open(lock.pid, device, inode)).then_some(lock.pid)
+        })
+        .collect();
     pids.sort_unstable();
     pids.dedup();
     pids.into_iter().map(|pid| Holder { pid: Some(pid), program: program(pid) }).collect()
@@ -139,7 +144,12 @@ mod tests {
     fn lines_of_proc_locks_are_read() {
         let lock = parse_lock("3: FLOCK  ADVISORY  WRITE 4411 fe:00:1573 0 EOF").unwrap();
         assert_eq!((lock.pid, lock.device, lock.inode), (4411, 0xfe << 32, 1573));
-        for line in ["", "3: -> FLOCK  ADVISORY  WRITE 4411 fe:00:1573 0 EOF", "3: FLOCK ADVISORY WRITE x fe:00:1573 0 EOF", "3: FLOCK ADVISORY WRITE 1 fe 0 EOF"] {
+        for line in [
+            "",
+            "3: -> FLOCK  ADVISORY  WRITE 4411 fe:00:1573 0 EOF",
+            "3: FLOCK ADVISORY WRITE x fe:00:1573 0 EOF",
+            "3: FLOCK ADVISORY WRITE 1 fe 0 EOF",
+        ] {
             assert!(parse_lock(line).is_none(), "{line}");
         }
     }

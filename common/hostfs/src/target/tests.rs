@@ -10,7 +10,8 @@ fn target() -> (tempfile::TempDir, Target) {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std_fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        std_fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -34,7 +35,10 @@ fn temporary_files_lie_in_the_scratch_folder() {
     target.make_dir(&"scratch".into(), 0o700).unwrap();
     target.set_scratch("scratch".into());
     target.write(&"file".into(), b"x", 0o600).unwrap();
-    assert_eq!((names(dir.path()), names(&dir.path().join("scratch"))), (vec!["file".into(), "scratch".into()], vec![]));
+    assert_eq!(
+        (names(dir.path()), names(&dir.path().join("scratch"))),
+        (vec!["file".into(), "scratch".into()], vec![])
+    );
 }
 
 #[test]
@@ -119,7 +123,8 @@ fn a_copied_tree_has_all_that_the_kernel_keeps() {
         String::from_utf8(tar.stdout).unwrap()
     };
     assert_eq!(listing("t"), listing("u"));
-    let (a, b) = (std_fs::metadata(dir.path().join("u/f")).unwrap(), std_fs::metadata(dir.path().join("u/d/hard")).unwrap());
+    let (a, b) =
+        (std_fs::metadata(dir.path().join("u/f")).unwrap(), std_fs::metadata(dir.path().join("u/d/hard")).unwrap());
     assert_eq!(a.ino(), b.ino());
     assert!(std_fs::metadata(dir.path().join("u/sparse")).unwrap().blocks() < 1000);
 }
