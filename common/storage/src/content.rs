@@ -36,6 +36,17 @@ impl<'a, P: Fn() -> HostPath> FileContent<'a, P> {
         Ok(FileContent { file, extents, place, findings, extent: 0, given: 0, lost: false })
     }
 
+    /// The same with holes as zeros.
+    pub fn dense(
+        file: &'a File,
+        size: u64,
+        place: P,
+        findings: &'a mut Vec<Finding>,
+    ) -> Result<FileContent<'a, P>, hostfs::Problem> {
+        let extents = vec![Extent { offset: 0, size }];
+        Ok(FileContent { file, extents, place, findings, extent: 0, given: 0, lost: false })
+    }
+
     fn lose(&mut self, at: u64, why: &str) {
         if !self.lost {
             self.lost = true;

@@ -1,8 +1,10 @@
 //! What a layer's files mean, whatever driver wrote them.
 //!
 //! In reading order: how each driver marks what is gone ([`dialect`]), where a layer's files lie and which layers make a
-//! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]), two
-//! trees side by side ([`compare`]), what a layer changes ([`diff`](mod@diff)), and what goes wrong ([`error`]).
+//! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]),
+//! poured into a sink ([`pour`](mod@pour)), two
+//! trees side by side ([`compare`]), what a layer changes ([`diff`](mod@diff)), its tar ([`layer_tar`]), and what goes wrong
+//! ([`error`]).
 //!
 //! Nothing here may know JSON records or generations: whoever reads those hands over a [`model::Rootfs`].
 
@@ -12,11 +14,15 @@ pub mod dialect;
 pub mod diff;
 pub mod drivers;
 pub mod error;
+pub mod layer_tar;
 pub mod merge;
 mod owners;
+pub mod pour;
 pub mod walk;
 
 pub use compare::{Happened, Rules};
 pub use diff::{Difference, diff};
 pub use error::StorageError;
+pub use layer_tar::{Exactness, LayerTar, LayerTarError, Written};
 pub use merge::{Merged, open};
+pub use pour::{Poured, pour};

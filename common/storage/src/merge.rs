@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use hostfs::{File, FileKind, Root, Stat};
-use model::{Content, Entry, EntryPath, Finding, IdMap, Kind, Rootfs, Source, StreamError, Xattrs};
+use model::{Content, Entry, EntryPath, Finding, HostPath, IdMap, Kind, Rootfs, Source, StreamError, Xattrs};
 
 use crate::content::FileContent;
-use crate::drivers;
+use crate::drivers::{self, Branch};
 use crate::error::StorageError;
 use crate::owners;
 use crate::walk::{Node, Walk, What};
@@ -23,11 +23,13 @@ pub struct Merged {
     names: Reader,
     started: bool,
     file: Option<OpenFile>,
+    keeps_evidence: bool,
+    last: Option<(Stat, HostPath)>,
     findings: Vec<Finding>,
 }
 
 /// A regular file, or why it cannot be read: asked only where its content is.
-type Opened = Result<File, hostfs::Problem>;
+pub(crate) type Opened = Result<File, hostfs::Problem>;
 
 /// The regular file that came last, until its content is asked for.
 struct OpenFile {
@@ -38,13 +40,38 @@ struct OpenFile {
 
 impl Merged {
     fn new(walk: Walk, rootfs: &Rootfs, findings: Vec<Finding>) -> Merged {
-        let names = Reader { ids: rootfs.ids.clone(), rootless: rootfs.user_xattrs, links: Links::default() };
-        Merged { walk, names, started: false, file: None, findings }
+        Merged {
+            walk,
+            names: Reader::new(rootfs),
+            started: false,
+            file: None,
+            keeps_evidence: false,
+            last: None,
+            findings,
+        }
+    }
+
+    /// Gives every name of a file as a file of its own from now on, for forms that say each name's content.
+    pub fn without_hard_links(mut self) -> Merged {
+        self.names.links = None;
+        self
+    }
+
+    /// Keeps for each entry what [`Merged::evidence`] says.
+    pub fn with_evidence(mut self) -> Merged {
+        self.keeps_evidence = true;
+        self
+    }
+
+    /// Attributes on disk of the entry that came last, and where it lies in the evidence.
+    pub fn evidence(&self) -> Option<(Stat, HostPath)> {
+        self.last.clone()
     }
 
     fn top(&mut self) -> Result<Option<Entry>, StreamError> {
         let top = self.walk.enter_top().ok_or("cannot read the top folder of the tree")?;
-        let dialect = self.walk.branches()[0].dialect;
+        let Branch { path, dialect, .. } = &self.walk.branches()[0];
+        self.last = Some((top.stat, path.clone()));
         let meta = owners::metadata(&top.stat, dialect.outward(top.xattrs), &self.names.ids);
         Ok(Some(Entry { path: EntryPath::root(), kind: Kind::Directory, meta }))
     }
@@ -62,6 +89,11 @@ impl Source for Merged {
                 self.walk.leave();
                 continue;
             };
+            if self.keeps_evidence
+                && let What::Shown(stat) = node.what
+            {
+                self.last = Some((stat, self.walk.place(&node)));
+            }
             if let Some((entry, opened)) = self.names.entry(&mut self.walk, &node) {
                 if let (Some(opened), &Kind::File { size }) = (opened, &entry.kind) {
                     self.file = Some(OpenFile { opened, size, node });
@@ -91,11 +123,22 @@ impl Source for Merged {
 pub(crate) struct Reader {
     ids: IdMap,
     rootless: bool,
-    links: Links,
+    /// `None` where names of one file are told apart.
+    links: Option<Links>,
 }
 
 impl Reader {
-    fn entry(&mut self, walk: &mut Walk, node: &Node) -> Option<(Entry, Option<Opened>)> {
+    pub(crate) fn new(rootfs: &Rootfs) -> Reader {
+        Reader { ids: rootfs.ids.clone(), rootless: rootfs.user_xattrs, links: Some(Links::default()) }
+    }
+
+    pub(crate) fn ids(&self) -> &IdMap {
+        &self.ids
+    }
+
+    /// The entry of a name, and the file behind it where it has content; a directory is entered. `None` where it cannot
+    /// be read, which is a finding.
+    pub(crate) fn entry(&mut self, walk: &mut Walk, node: &Node) -> Option<(Entry, Option<Opened>)> {
         let What::Shown(stat) = node.what else { return None };
         let path = path_of(walk.path(), &node.name);
         let dialect = walk.branches()[node.branch].dialect;
@@ -123,7 +166,7 @@ impl Reader {
         if self.rootless {
             restore(&mut entry);
         }
-        if let Some(target) = self.links.earlier(node.branch, &stat, &entry.path) {
+        if let Some(target) = self.links.as_mut().and_then(|links| links.earlier(node.branch, &stat, &entry.path)) {
             entry.kind = Kind::HardLink { target };
             file = None;
         }
