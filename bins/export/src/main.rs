@@ -1,0 +1,18 @@
+//! `export CONTAINER|IMAGE` writes the merged filesystem as a tar, or as another form of a tree.
+//!
+//! In reading order: what can be typed ([`args`]), what it means on this host ([`plan`]), the work ([`run`](mod@run)), and the
+//! forms that are not a tar ([`forms`]).
+
+mod args;
+mod forms;
+mod plan;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run("export", |args: args::Args| {
+        let plan = plan::Plan::new(&args)?;
+        run::run(plan)
+    })
+}

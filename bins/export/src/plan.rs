@@ -1,0 +1,72 @@
+//! What was asked for on this host; refused before anything is written.
+
+use anyhow::{Context, bail};
+use cli::{Findings, Output, Progress};
+use host::{Host, LookupError};
+use model::{Rootfs, path::shown};
+use storage::Merged;
+
+use crate::args::{Args, Form, Kind};
+
+/// A tree, opened, and where it goes.
+pub struct Plan {
+    /// The tree.
+    pub tree: Merged,
+    /// In which form.
+    pub form: Form,
+    /// Whether tar headers are docker's.
+    pub docker: bool,
+    /// Where it goes.
+    pub output: Output,
+    /// How far it is.
+    pub progress: Progress,
+    /// What was found on the way here.
+    pub findings: Findings,
+}
+
+impl Plan {
+    /// Finds the object and opens its tree.
+    pub fn new(args: &Args) -> anyhow::Result<Plan> {
+        if args.docker && args.format != Form::Tar {
+            bail!("--docker says how tar headers are written: it goes with --format tar only");
+        }
+        let mut host = Host::open(&args.root.path())?;
+        let mut findings = Findings::from(host.take_findings());
+        let subject = || format!("cannot export '{}'", shown(args.name.as_bytes()));
+        let rootfs = rootfs(&host, args, &mut findings)?;
+        let tree = storage::open(host.root(), &rootfs).with_context(subject)?;
+        let output = match args.format {
+            Form::Tar => Output::binary(args.output.as_deref())?,
+            _ => Output::text(args.output.as_deref())?,
+        };
+        let progress = args.progress.start(&args.name, None, false);
+        Ok(Plan { tree, form: args.format, docker: args.docker, output, progress, findings })
+    }
+}
+
+/// The layers of the container of that name, else of the image.
+fn rootfs(host: &Host, args: &Args, findings: &mut Findings) -> anyhow::Result<Rootfs> {
+    let name = &*args.name;
+    let container = match args.kind {
+        Some(Kind::Image) => None,
+        _ => match host.container(name) {
+            Ok((container, _)) => Some(container),
+            Err(LookupError::NoContainer(_)) if args.kind.is_none() => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    if let Some(container) = container {
+        let subject = || format!("cannot export container '{}'", shown(name.as_bytes()));
+        return Ok(findings.take(host.rootfs(&container).with_context(subject)?));
+    }
+    match host.image(name) {
+        Ok((image, _)) => {
+            let subject = || format!("cannot export image '{}'", shown(name.as_bytes()));
+            Ok(findings.take(host.image_rootfs(&image).with_context(subject)?))
+        }
+        Err(LookupError::NoImage(_)) if args.kind.is_none() => {
+            bail!("No such container or image: {}", shown(name.as_bytes()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
