@@ -69,8 +69,11 @@ fn host_config(root: &Root, store: &Store, container: &Container, notes: &mut No
 fn links(root: &Root, store: &Store, container: &Container, host: &mut Map<String, Value>, notes: &mut Notes) {
     let user = container.names.first().cloned().unwrap_or_default();
     let recorded: Vec<String> = host.get("Links").and_then(Value::as_array).into_iter().flatten().filter_map(|it| it.as_str().map(String::from)).collect();
+    // Docker looked them up for inspect from 1.2 on, as it had restart policies (daemon/inspect.go, v1.2.0).
+    let asks = host.contains_key("RestartPolicy");
     let shown: Vec<String> = match store.generation {
-        Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() => linkgraph::links_of(root, store, container, notes),
+        Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() && asks => linkgraph::links_of(root, store, container, notes),
+        Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() => Vec::new(),
         _ => recorded.iter().map(|link| shown_link(link, &user)).collect(),
     };
     if !shown.is_empty() {
@@ -102,6 +105,7 @@ fn shape(mut record: Map<String, Value>, mut host: Map<String, Value>, known: Op
         let name = known.and_then(|it| it.names.first()).map(|name| format!("/{name}")).unwrap_or_default();
         record.insert("Name".into(), name.into());
     }
+    let live = record.get("State").and_then(|state| state.get("Running")) == Some(&Value::Bool(true));
     if let Some(state) = record.get_mut("State") {
         state_shape(state, known);
     }
@@ -121,7 +125,7 @@ fn shape(mut record: Map<String, Value>, mut host: Map<String, Value>, known: Op
     let mounts = mounts(&record, known, store);
     record.insert("Mounts".into(), mounts);
     let network = take_object(&mut record, "NetworkSettings");
-    record.insert("NetworkSettings".into(), network_settings::shape(network, &host, notes).into());
+    record.insert("NetworkSettings".into(), network_settings::shape(network, &host, live, notes).into());
     record.insert("HostConfig".into(), host.into());
     record.insert("Config".into(), config.into());
     ordered(record, &ORDER)

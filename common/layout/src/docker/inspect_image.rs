@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::Found;
 use crate::docker::graph_driver;
 use crate::docker::inspect::ordered;
+use crate::docker::settings::is_empty;
 use crate::docker_content::read::metadata_of;
 use crate::docker_content::records::sha256;
 use crate::json::{self as record, Notes};
@@ -87,7 +88,11 @@ fn shape(mut config: Map<String, Value>) -> Map<String, Value> {
         out.entry(key).or_insert("".into());
     }
     out.entry("Os").or_insert("linux".into());
-    out.entry("Config").or_insert(Value::Null);
+    let config = out.entry("Config").or_insert(Value::Null);
+    // A config that says nothing at all is shown as 29 shows it, which drops what says nothing.
+    if config.as_object().is_some_and(|table| table.values().all(is_empty)) {
+        *config = json!({});
+    }
     out.entry("Created").or_insert(Timestamp::ZERO.rfc3339().into());
     out.shift_remove("parent");
     out.insert("RootFS".into(), json!({ "Type": "layers", "Layers": layers }));

@@ -18,18 +18,20 @@ const FLAT: [(&str, fn() -> Value); 8] = [
     ("MacAddress", || "".into()),
 ];
 
-/// The settings in today's shape, with what the flat form had.
-pub(crate) fn shape(mut network: Map<String, Value>, host: &Map<String, Value>, notes: &mut Notes) -> Map<String, Value> {
+/// The settings in today's shape, with what the flat form had. The address of a container whose start failed stays on
+/// disk; docker forgets it, so it is not shown at the top of one that is not `live`.
+pub(crate) fn shape(mut network: Map<String, Value>, host: &Map<String, Value>, live: bool, notes: &mut Notes) -> Map<String, Value> {
     published(&mut network, notes);
     if let Some(Value::Object(networks)) = network.get("Networks") {
-        let bridge = networks.get("bridge").and_then(Value::as_object).cloned().unwrap_or_default();
+        let bridge = networks.get("bridge").and_then(Value::as_object).filter(|_| live).cloned().unwrap_or_default();
         for (key, default) in FLAT {
             network.entry(key).or_insert_with(|| bridge.get(key).cloned().unwrap_or_else(default));
         }
         return network;
     }
     let flat: Map<String, Value> = FLAT.iter().map(|(key, default)| ((*key).into(), network.get(*key).cloned().unwrap_or_else(default))).collect();
-    if network.get("Networks").is_none_or(Value::is_null) {
+    // Where it is null the container never joined one (1.9).
+    if !network.contains_key("Networks") {
         network.insert("Networks".into(), networks(flat.clone(), host));
     }
     for (key, value) in flat {
@@ -87,7 +89,7 @@ mod tests {
         let mut notes = Notes::new("", &HostPath::default());
         let host = json!({ "NetworkMode": mode });
         let (Value::Object(before), Value::Object(host)) = (before, host) else { panic!("objects") };
-        let shown = Value::from(shape(before, &host, &mut notes));
+        let shown = Value::from(shape(before, &host, true, &mut notes));
         assert_eq!(shown.pointer(path), Some(&after), "{path}");
     }
 
