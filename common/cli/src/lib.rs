@@ -23,7 +23,7 @@ pub mod usage;
 
 pub use findings::Findings;
 pub use format::{Format, Row, Rows, Template};
-pub use message::{Hinted, WithHint, note, warning};
+pub use message::{Hinted, WithHint, note, warning, with_hint};
 pub use output::{Output, stdout};
 pub use progress::{Progress, ProgressArg};
 pub use root_arg::RootArg;

@@ -122,6 +122,14 @@ impl Error for Hinted {
     }
 }
 
+/// An error with what to do about it, where there is something.
+pub fn with_hint(error: impl Into<anyhow::Error>, hint: Option<&str>) -> anyhow::Error {
+    match hint {
+        Some(hint) => anyhow::Error::new(Hinted { hint: hint.into(), error: error.into() }),
+        None => error.into(),
+    }
+}
+
 /// Adds a hint to an error: `Host::open(path).hint("is the disk mounted?")?`.
 pub trait WithHint<T> {
     /// Says what the person can do, printed as a line `hint: …` below the error.

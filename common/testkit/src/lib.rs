@@ -1,3 +1,4 @@
 //! For tests only: hosts from testdata, layers in words, a hermetic command runner.
 
 pub mod engine;
+pub mod twins;

@@ -163,7 +163,7 @@ impl Writer {
         let gone = self.stage.gone("image", &id.hex());
         self.target.rename(&config_of(&self.store, &Id::from(*id)), &gone)?;
         done.push(Removed::Deleted(*id));
-        let metadata = metadata_of(&self.store, &Id::from(*id), "").parent();
+        let metadata = metadata_of(&self.store, &Id::from(*id), "parent").parent();
         if self.root().exists(&metadata) {
             self.target.rename(&metadata, &self.stage.gone("metadata", &id.hex()))?;
         }

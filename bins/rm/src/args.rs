@@ -1,0 +1,20 @@
+//! What can be typed.
+
+/// Remove one or more containers that do not run
+#[derive(clap::Parser, Debug)]
+pub struct Args {
+    /// Containers: id, name, or the beginning of an id
+    #[arg(required = true, value_name = "CONTAINER")]
+    pub containers: Vec<String>,
+    /// Take what is not there for removed; a container that runs is refused all the same
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove the anonymous volumes of the containers too
+    #[arg(short, long)]
+    pub volumes: bool,
+    /// Refuse at once while another program writes to the data root, instead of waiting for it
+    #[arg(long)]
+    pub no_wait: bool,
+    #[command(flatten)]
+    pub root: cli::RootArg,
+}

@@ -1,0 +1,10 @@
+//! `tag SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]` gives an image another name. It prints nothing.
+
+mod args;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run("tag", |args: args::Args| run::run(&args))
+}

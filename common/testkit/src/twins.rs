@@ -1,0 +1,94 @@
+//! Two copies of one data root: docker works on one, a program of ours on the other, and both must do the same.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::engine::Dockerd;
+
+/// A root under a daemon, and its twin under none.
+pub struct Twins {
+    daemon: Option<Dockerd>,
+    place: TempDir,
+}
+
+impl Twins {
+    /// A root on which `setup` was run by docker, then copied. Each line is a command of docker's without the word
+    /// docker, split at spaces; `import NAME` makes an image of one small layer.
+    pub fn new(setup: &str) -> Twins {
+        let place = tempfile::tempdir().expect("a folder is made");
+        let (root, twin) = (place.path().join("root"), place.path().join("twin"));
+        {
+            let daemon = Dockerd::start(&root, Some("overlay2"));
+            for line in setup.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                run(&daemon, line, place.path());
+            }
+        }
+        let copied = Command::new("cp").arg("-a").arg(&root).arg(&twin).status().expect("cp starts");
+        assert!(copied.success());
+        Twins { daemon: Some(Dockerd::start(&root, Some("overlay2"))), place }
+    }
+
+    /// The root that is ours to change.
+    pub fn twin(&self) -> PathBuf {
+        self.place.path().join("twin")
+    }
+
+    /// The daemon of the other.
+    pub fn daemon(&self) -> &Dockerd {
+        self.daemon.as_ref().expect("it is there until the end")
+    }
+
+    /// Runs `docker NAME ARGS` on one and the program on the other: status, output and complaint must be the same, but
+    /// for who complains, and for hints.
+    pub fn check(&self, program: &Path, args: &[&str]) {
+        let name = program.file_name().and_then(|name| name.to_str()).expect("a program has a name");
+        let mut line = vec![name];
+        line.extend(args);
+        let theirs = self.daemon().command(&line).output().expect("docker starts");
+        let ours = Command::new(program).args(args).env("DOCKLESS_ROOT", self.twin()).output().expect("the program starts");
+        assert_eq!(spoken(&ours, name), spoken(&theirs, name), "{line:?}");
+    }
+
+    /// Ends the daemon and compares the two roots: the same images, layers, containers and files of theirs.
+    pub fn finish(mut self) {
+        drop(self.daemon.take());
+        let [theirs, ours] = ["root", "twin"].map(|name| tree(&self.place.path().join(name)));
+        assert_eq!(ours, theirs);
+        // And a daemon takes it.
+        drop(Dockerd::start(&self.twin(), Some("overlay2")));
+    }
+}
+
+fn run(daemon: &Dockerd, line: &str, place: &Path) {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        ["import", name] => {
+            let script = "mkdir -p files && echo \"$0\" > files/content && tar -cf layer.tar files";
+            assert!(Command::new("sh").args(["-ec", script, name]).current_dir(place).status().expect("sh starts").success());
+            daemon.docker(&["import", place.join("layer.tar").to_str().expect("a path in words"), name]);
+        }
+        _ => drop(daemon.docker(&words)),
+    }
+}
+
+/// Exit status, output, and complaints as lines, without who complains.
+fn spoken(out: &Output, name: &str) -> (Option<i32>, String, Vec<String>) {
+    let own = format!("{name}: ");
+    let bare = |line: &str| {
+        let prefixes = [own.as_str(), "note: ", "Error response from daemon: ", "Error: "];
+        prefixes.iter().fold(line.to_string(), |line, prefix| line.strip_prefix(prefix).unwrap_or(&line).to_string())
+    };
+    let complaints = String::from_utf8_lossy(&out.stderr).lines().filter(|line| !line.starts_with("hint: ")).map(bare).collect();
+    (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned(), complaints)
+}
+
+/// What counts of a root: names of all, and the texts of the image store.
+fn tree(root: &Path) -> String {
+    let script = "find image overlay2 containers volumes \\( -path image/overlay2/distribution -o -name 'lastUpdated' -o -path '*/work/work' -o -name '*.db' \
+                  -o -name backingFsBlockDev \\) -prune -o \\( -type f -path 'image/*' ! -name '*.gz' \\) -printf '%p ' -exec sh -c 'tr -d \"\\n\" < \"$1\"; echo' sh {} \\; -o -print | sort";
+    let out = Command::new("sh").args(["-ec", script]).current_dir(root).output().expect("sh starts");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
