@@ -40,7 +40,8 @@ impl Host {
     /// Opens the root at `path`, a directory or a tar of one, and finds the stores in it.
     pub fn open(path: &Path) -> Result<Host, OpenError> {
         let root = Root::open(path).map_err(|source| OpenError::Root { path: path.to_path_buf(), source })?;
-        let (stores, findings) = layout::detect(&root);
+        let (stores, more) = layout::detect(&root);
+        let findings = [root.findings(), &more].concat();
         if stores.is_empty() {
             return Err(OpenError::NoStore { path: path.to_path_buf(), findings });
         }

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use model::Xattrs;
 use rustix::fs::{FileType, OFlags, RawDir};
@@ -10,11 +11,15 @@ use rustix::fs::{FileType, OFlags, RawDir};
 use crate::error::Problem;
 use crate::file::File;
 use crate::os;
+use crate::packed::Packed;
 use crate::stat::Stat;
 
 /// An open directory. Its names are taken one component at a time and never followed.
-pub struct Dir {
-    fd: OwnedFd,
+pub struct Dir(Place);
+
+enum Place {
+    Kernel(OwnedFd),
+    Packed(Arc<Packed>, usize),
 }
 
 /// One name of a directory, as listed.
@@ -30,77 +35,110 @@ pub struct DirEntry {
 
 impl Dir {
     pub(crate) fn new(fd: OwnedFd) -> Dir {
-        Dir { fd }
+        Dir(Place::Kernel(fd))
+    }
+
+    pub(crate) fn packed(packed: Arc<Packed>, node: usize) -> Dir {
+        Dir(Place::Packed(packed, node))
     }
 
     /// All names but `.` and `..`, sorted by bytes.
     pub fn entries(&self) -> Result<Vec<DirEntry>, Problem> {
-        let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
-        let mut out = Vec::new();
-        // A second handle, since the position of this one is shared and the listing is asked for more than once.
-        let fd = os::open_child(self.fd.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut raw = RawDir::new(fd.as_fd(), &mut buffer);
-        while let Some(entry) = raw.next() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                let kind = Some(entry.file_type()).filter(|&kind| kind != FileType::Unknown);
-                out.push(DirEntry {
-                    name: name.into(),
-                    is_dir: kind.map(|kind| kind == FileType::Directory),
-                    is_char_device: kind.map(|kind| kind == FileType::CharacterDevice),
-                });
-            }
+        match &self.0 {
+            Place::Kernel(fd) => listed(fd),
+            Place::Packed(packed, node) => Ok(packed.entries(*node)),
         }
-        out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(out)
     }
 
     /// Attributes of a name, not of what it may point to.
     pub fn stat(&self, name: &[u8]) -> Result<Stat, Problem> {
-        Ok(os::stat_child(self.fd.as_fd(), &text(name)?)?)
+        match &self.0 {
+            Place::Kernel(fd) => Ok(os::stat_child(fd.as_fd(), &text(name)?)?),
+            Place::Packed(packed, node) => Ok(packed.stat(packed.child(*node, name)?)),
+        }
     }
 
     /// Attributes of the directory itself.
     pub fn stat_self(&self) -> Result<Stat, Problem> {
-        Ok(os::stat(self.fd.as_fd())?)
+        match &self.0 {
+            Place::Kernel(fd) => Ok(os::stat(fd.as_fd())?),
+            Place::Packed(packed, node) => Ok(packed.stat(*node)),
+        }
     }
 
     /// Extended attributes of a name, not of what it may point to.
     pub fn xattrs(&self, name: &[u8]) -> Result<Xattrs, Problem> {
-        Ok(os::xattrs_child(self.fd.as_fd(), &text(name)?)?)
+        match &self.0 {
+            Place::Kernel(fd) => Ok(os::xattrs_child(fd.as_fd(), &text(name)?)?),
+            Place::Packed(packed, node) => Ok(packed.xattrs(packed.child(*node, name)?)),
+        }
     }
 
     /// Extended attributes of the directory itself.
     pub fn xattrs_self(&self) -> Result<Xattrs, Problem> {
-        Ok(os::xattrs(self.fd.as_fd())?)
+        match &self.0 {
+            Place::Kernel(fd) => Ok(os::xattrs(fd.as_fd())?),
+            Place::Packed(packed, node) => Ok(packed.xattrs(*node)),
+        }
     }
 
     /// The target of a symbolic link of that name.
     pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>, Problem> {
-        Ok(os::read_link(self.fd.as_fd(), &text(name)?)?)
+        match &self.0 {
+            Place::Kernel(fd) => Ok(os::read_link(fd.as_fd(), &text(name)?)?),
+            Place::Packed(packed, node) => packed.read_link(packed.child(*node, name)?),
+        }
     }
 
     /// Opens a directory of that name; a symbolic link is refused.
     pub fn open_dir(&self, name: &[u8]) -> Result<Dir, Problem> {
-        Ok(Dir::new(os::open_child(
-            self.fd.as_fd(),
-            &text(name)?,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK,
-        )?))
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+        match &self.0 {
+            Place::Kernel(fd) => Ok(Dir::new(os::open_child(fd.as_fd(), &text(name)?, flags)?)),
+            Place::Packed(packed, node) => Ok(Dir::packed(packed.clone(), packed.dir(packed.child(*node, name)?)?)),
+        }
     }
 
     /// Opens a regular file of that name; anything else is refused without blocking.
     pub fn open_file(&self, name: &[u8]) -> Result<File, Problem> {
-        let fd = os::open_child(self.fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::NONBLOCK);
-        let (fd, stat) = os::open_regular(fd)?;
-        Ok(File::new(fd, stat))
+        match &self.0 {
+            Place::Kernel(fd) => {
+                let (fd, stat) = os::open_regular(os::open_child(fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::NONBLOCK))?;
+                Ok(File::new(fd, stat))
+            }
+            Place::Packed(packed, node) => Ok(File::packed(packed.clone(), packed.file(packed.child(*node, name)?)?)),
+        }
     }
 
     /// The handle itself, where this directory is one of the kernel's.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.fd.as_fd())
+        match &self.0 {
+            Place::Kernel(fd) => Some(fd.as_fd()),
+            Place::Packed(..) => None,
+        }
     }
+}
+
+fn listed(fd: &OwnedFd) -> Result<Vec<DirEntry>, Problem> {
+    let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+    let mut out = Vec::new();
+    // A second handle, since the position of this one is shared and the listing is asked for more than once.
+    let fd = os::open_child(fd.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut raw = RawDir::new(fd.as_fd(), &mut buffer);
+    while let Some(entry) = raw.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            let kind = Some(entry.file_type()).filter(|&kind| kind != FileType::Unknown);
+            out.push(DirEntry {
+                name: name.into(),
+                is_dir: kind.map(|kind| kind == FileType::Directory),
+                is_char_device: kind.map(|kind| kind == FileType::CharacterDevice),
+            });
+        }
+    }
+    out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
 }
 
 /// A name as the kernel takes it: one component.

@@ -30,6 +30,9 @@ pub enum Problem {
     /// It is no directory.
     #[error("it is not a directory")]
     NotDir,
+    /// It is neither a directory nor an archive that can be read.
+    #[error("it is neither a directory nor a tar: {0}")]
+    NotTar(String),
     /// It is larger than a record of its kind may be.
     #[error("it has {size} bytes, more than the {limit} that are read of such a record")]
     TooLarge {

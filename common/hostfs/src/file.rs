@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use model::{Extent, Xattrs};
 use rustix::fs::{self, SeekFrom};
@@ -9,18 +10,29 @@ use rustix::io::Errno;
 
 use crate::error::Problem;
 use crate::os;
+use crate::packed::Packed;
 use crate::stat::Stat;
 
 /// An open regular file. Reads from its own position; [`File::read_at`] from any.
 pub struct File {
-    fd: OwnedFd,
+    place: Place,
     stat: Stat,
     at: u64,
 }
 
+enum Place {
+    Kernel(OwnedFd),
+    Packed(Arc<Packed>, usize),
+}
+
 impl File {
     pub(crate) fn new(fd: OwnedFd, stat: Stat) -> File {
-        File { fd, stat, at: 0 }
+        File { place: Place::Kernel(fd), stat, at: 0 }
+    }
+
+    pub(crate) fn packed(packed: Arc<Packed>, node: usize) -> File {
+        let stat = packed.stat(node);
+        File { place: Place::Packed(packed, node), stat, at: 0 }
     }
 
     /// Attributes, as they were when it was opened.
@@ -30,13 +42,20 @@ impl File {
 
     /// Extended attributes.
     pub fn xattrs(&self) -> Result<Xattrs, Problem> {
-        Ok(os::xattrs(self.fd.as_fd())?)
+        match &self.place {
+            Place::Kernel(fd) => Ok(os::xattrs(fd.as_fd())?),
+            Place::Packed(packed, node) => Ok(packed.xattrs(*node)),
+        }
     }
 
     /// Reads from `offset`; fewer bytes than asked for mean the end, or just a short read.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let fd = match &self.place {
+            Place::Kernel(fd) => fd,
+            Place::Packed(packed, node) => return packed.read_at(*node, buffer, offset),
+        };
         loop {
-            match rustix::io::pread(&self.fd, &mut *buffer, offset) {
+            match rustix::io::pread(fd, &mut *buffer, offset) {
                 Err(Errno::INTR) => continue,
                 other => return Ok(other?),
             }
@@ -59,6 +78,10 @@ impl File {
 
     /// Where there is data, in order, within the size; what lies between is holes, which read as zeros.
     pub fn extents(&self) -> Result<Vec<Extent>, Problem> {
+        let fd = match &self.place {
+            Place::Kernel(fd) => fd,
+            Place::Packed(packed, node) => return Ok(packed.extents(*node)),
+        };
         let size = self.stat.size;
         if size == 0 {
             return Ok(Vec::new());
@@ -71,7 +94,7 @@ impl File {
         let mut out = Vec::new();
         let mut at = 0;
         while at < size {
-            let start = match fs::seek(&self.fd, SeekFrom::Data(at)) {
+            let start = match fs::seek(fd, SeekFrom::Data(at)) {
                 Ok(start) => start,
                 Err(Errno::NXIO) => break,
                 Err(Errno::INVAL) => return Ok(dense()),
@@ -80,7 +103,7 @@ impl File {
             if start >= size {
                 break;
             }
-            let end = fs::seek(&self.fd, SeekFrom::Hole(start))?.min(size);
+            let end = fs::seek(fd, SeekFrom::Hole(start))?.min(size);
             out.push(Extent { offset: start, size: end - start });
             at = end;
         }
@@ -89,7 +112,10 @@ impl File {
 
     /// The handle itself, where this file is one of the kernel's, for copying within the kernel.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.fd.as_fd())
+        match &self.place {
+            Place::Kernel(fd) => Some(fd.as_fd()),
+            Place::Packed(..) => None,
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 //! [`Root`] is the opened evidence; everything is named by a [`HostPath`](model::HostPath) below it. [`Dir`] walks trees
 //! of files by handle, [`File`] reads one.
 //!
+//! A root in a tar, plain or compressed, in a file or on stdin, is indexed once and read like a directory. Compressed or
+//! piped contents lie in an unlinked temporary file meanwhile, in $TMPDIR or /var/tmp, never in the evidence.
+//!
 //! What holds, whatever lies there: nothing outside of the root is opened; no symbolic link is followed unless asked,
 //! and then inside the root only; nothing but regular files is opened for reading, and opening never blocks; no access
 //! time moves where the kernel lets us say so; no record is read beyond the limit that the caller names.
@@ -15,6 +18,7 @@ mod dir;
 mod error;
 mod file;
 mod os;
+mod packed;
 pub mod process;
 mod root;
 mod stat;

@@ -2,8 +2,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use model::HostPath;
+use model::{Finding, HostPath};
 use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -11,28 +12,49 @@ use crate::dir::Dir;
 use crate::error::{Problem, ReadError};
 use crate::file::File;
 use crate::os::{self, Links};
+use crate::packed::Packed;
 use crate::stat::{FileKind, Stat};
 
 /// An opened evidence root.
 pub struct Root {
-    fd: OwnedFd,
+    place: Place,
     shown: PathBuf,
 }
 
+enum Place {
+    Kernel(OwnedFd),
+    Packed(Arc<Packed>),
+}
+
 impl Root {
-    /// Opens a directory as the root.
+    /// Opens a directory as the root, or a tar of one, plain or compressed; `-` is a tar on stdin. A tar is read once
+    /// from end to end: what was wrong with it is told by [`Root::findings`].
     pub fn open(path: &Path) -> Result<Root, ReadError> {
-        let fd =
-            fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
-                ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem: errno.into() }
-            })?;
-        Ok(Root { fd, shown: path.to_path_buf() })
+        let fail = |problem| ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem };
+        let directory = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let place = match directory {
+            Ok(fd) => Place::Kernel(fd),
+            Err(Errno::NOTDIR) => Place::Packed(Arc::new(Packed::open(path).map_err(fail)?)),
+            Err(Errno::NOENT) if path == Path::new("-") => {
+                Place::Packed(Arc::new(Packed::of_stream(Box::new(std::io::stdin())).map_err(fail)?))
+            }
+            Err(errno) => return Err(fail(errno.into())),
+        };
+        Ok(Root { place, shown: path.to_path_buf() })
     }
 
     /// The root that a directory's handle names.
     pub(crate) fn of_dir(dir: BorrowedFd, path: &Path) -> Result<Root, Errno> {
         let fd = fs::openat(dir, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Root { fd, shown: path.to_path_buf() })
+        Ok(Root { place: Place::Kernel(fd), shown: path.to_path_buf() })
+    }
+
+    /// What was wrong with the evidence as a whole: a tar that is cut, entries of it that lead out.
+    pub fn findings(&self) -> &[Finding] {
+        match &self.place {
+            Place::Kernel(_) => &[],
+            Place::Packed(packed) => packed.findings(),
+        }
     }
 
     /// The path by which it was opened, for messages and for paths in output.
@@ -43,13 +65,20 @@ impl Root {
     /// Attributes of `path`, which may be a symbolic link itself; none is followed on the way.
     pub fn stat(&self, path: &HostPath) -> Result<Stat, ReadError> {
         let fail = |problem| ReadError::new(path, problem);
-        let fd = os::open(self.fd.as_fd(), path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW, Links::Refused)
+        let root = match &self.place {
+            Place::Kernel(fd) => fd,
+            Place::Packed(packed) => {
+                return packed.find(path.as_bytes(), Links::Refused).map(|node| packed.stat(node)).map_err(fail);
+            }
+        };
+        let fd = os::open(root.as_fd(), path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW, Links::Refused)
             .map_err(|errno| fail(errno.into()));
         // NO_SYMLINKS refuses a link at the end too: then its folder answers for it.
         match fd {
             Ok(fd) => os::stat(fd.as_fd()).map_err(|errno| fail(errno.into())),
             Err(ReadError { problem: Problem::Symlink, .. }) => {
-                self.open_dir(&path.parent())?.stat(path.name()).map_err(fail)
+                let folder = self.open_dir(&path.parent()).map_err(|error| fail(error.problem))?;
+                folder.stat(path.name()).map_err(fail)
             }
             Err(error) => Err(error),
         }
@@ -76,16 +105,29 @@ impl Root {
     }
 
     fn dir(&self, path: &HostPath, links: Links) -> Result<Dir, ReadError> {
-        os::open(self.fd.as_fd(), path.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK, links)
-            .map(Dir::new)
-            .map_err(|errno| ReadError::new(path, errno.into()))
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+        let dir = match &self.place {
+            Place::Kernel(fd) => os::open(fd.as_fd(), path.as_bytes(), flags, links).map(Dir::new).map_err(Problem::from),
+            Place::Packed(packed) => {
+                packed.find(path.as_bytes(), links).and_then(|node| packed.dir(node)).map(|node| Dir::packed(packed.clone(), node))
+            }
+        };
+        dir.map_err(|problem| ReadError::new(path, problem))
     }
 
     /// Opens a regular file; no symbolic link is followed.
     pub fn open_file(&self, path: &HostPath) -> Result<File, ReadError> {
-        let fd = os::open(self.fd.as_fd(), path.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK, Links::Refused);
-        let (fd, stat) = os::open_regular(fd).map_err(|problem| ReadError::new(path, problem))?;
-        Ok(File::new(fd, stat))
+        let file = match &self.place {
+            Place::Kernel(root) => {
+                let fd = os::open(root.as_fd(), path.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK, Links::Refused);
+                os::open_regular(fd).map(|(fd, stat)| File::new(fd, stat))
+            }
+            Place::Packed(packed) => packed
+                .find(path.as_bytes(), Links::Refused)
+                .and_then(|node| packed.file(node))
+                .map(|node| File::packed(packed.clone(), node)),
+        };
+        file.map_err(|problem| ReadError::new(path, problem))
     }
 
     /// Reads a whole record; no symbolic link is followed, and more than `limit` bytes are refused.
@@ -95,6 +137,7 @@ impl Root {
 
     /// The target of a symbolic link.
     pub fn read_link(&self, path: &HostPath) -> Result<Vec<u8>, ReadError> {
-        self.open_dir(&path.parent())?.read_link(path.name()).map_err(|problem| ReadError::new(path, problem))
+        let folder = self.open_dir(&path.parent()).map_err(|error| ReadError::new(path, error.problem))?;
+        folder.read_link(path.name()).map_err(|problem| ReadError::new(path, problem))
     }
 }

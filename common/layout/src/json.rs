@@ -76,7 +76,7 @@ pub(crate) fn code_of(error: &hostfs::ReadError) -> &'static str {
         hostfs::Problem::NotFile(_) | hostfs::Problem::NotDir => "record-not-file",
         hostfs::Problem::TooLarge { .. } => "record-too-large",
         hostfs::Problem::Denied => "record-denied",
-        hostfs::Problem::Io(_) => "record-unreadable",
+        hostfs::Problem::Io(_) | hostfs::Problem::NotTar(_) => "record-unreadable",
     }
 }
 
