@@ -14,6 +14,7 @@ use model::{Container, Finding, Generation, HostPath, Id, Image, LogPlace, Netwo
 use serde_json::Value;
 
 mod containerd;
+mod containers_storage;
 pub mod db;
 mod docker;
 mod docker_containerd;
@@ -90,7 +91,7 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
 pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let finders = [docker_content::detect::detect, docker_containerd::detect, docker_graph::detect::detect, containerd::detect];
+    let finders = [docker_content::detect::detect, docker_containerd::detect, docker_graph::detect::detect, containerd::detect, containers_storage::detect];
     let mut all: Found<Vec<Store>> = Default::default();
     for find in finders {
         let (stores, findings) = find(root, home);
@@ -106,7 +107,7 @@ pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Cont
         Generation::DockerFirst | Generation::DockerGraph => docker_graph::containers(root, stores, index),
         Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_all(root, stores, index),
         Generation::Containerd => containerd::containers(root, stores, index),
-        _ => Default::default(),
+        Generation::ContainersStorage => containers_storage::containers(root, stores, index),
     }
 }
 
@@ -115,7 +116,7 @@ pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> F
     match stores[index].generation {
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_some(root, stores, index, prefix),
         Generation::Containerd => containerd::container(root, stores, index, prefix),
-        _ => Default::default(),
+        Generation::ContainersStorage => containers_storage::container(root, stores, index, prefix),
     }
 }
 
@@ -126,7 +127,7 @@ pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> 
         Generation::DockerContent => docker_content::read::images(root, stores, index),
         Generation::DockerContainerd => docker_containerd::images(root, stores, index),
         Generation::Containerd => containerd::images(root, stores, index),
-        _ => Default::default(),
+        Generation::ContainersStorage => containers_storage::images(root, stores, index),
     }
 }
 
@@ -134,6 +135,7 @@ pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> 
 pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>> {
     match stores[index].generation {
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::volumes::read(root, stores, index),
+        Generation::ContainersStorage => containers_storage::volumes(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -142,6 +144,7 @@ pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>
 pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Network>> {
     match stores[index].generation {
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::read(root, stores, index),
+        Generation::ContainersStorage => containers_storage::networks(root, stores, index),
         _ => Default::default(),
     }
 }
@@ -153,15 +156,16 @@ pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found
         Generation::DockerContent => docker_content::read::rootfs(root, store, container),
         Generation::DockerContainerd => docker_containerd::rootfs(root, store, container),
         Generation::Containerd => containerd::rootfs(root, store, container),
-        _ => Err(LayoutError::NoRootfs { subject: format!("container {}", container.id.short()), why: "its store is not read yet".into() }),
+        Generation::ContainersStorage => containers_storage::rootfs(root, store, container),
     }
 }
 
 /// The layers that make an image's filesystem.
-pub fn image_rootfs(_root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
+pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
         Generation::DockerFirst | Generation::DockerGraph => Ok((docker_graph::read::image_rootfs(store, image), Vec::new())),
         Generation::DockerContent => Ok((docker_content::read::image_rootfs(store, image), Vec::new())),
+        Generation::ContainersStorage => Ok((containers_storage::image_rootfs(root, store, image), Vec::new())),
         _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
     }
 }
@@ -170,6 +174,7 @@ pub fn image_rootfs(_root: &Root, store: &Store, image: &Image) -> Result<Found<
 pub fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
     match store.generation {
         Generation::Containerd => containerd::log_place(root, store, container),
+        Generation::ContainersStorage => containers_storage::log_place(root, store, container),
         _ => docker::log::place(root, store, container),
     }
 }
@@ -181,7 +186,7 @@ pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEn
         Generation::DockerContent => docker_content::read::history(root, store, image),
         Generation::DockerContainerd => docker_containerd::history(root, store, image),
         Generation::Containerd => containerd::history(root, store, image),
-        _ => Default::default(),
+        Generation::ContainersStorage => containers_storage::history(root, store, image),
     }
 }
 
@@ -191,7 +196,7 @@ pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => docker::inspect::container(root, stores, container),
         Generation::DockerContainerd => docker_containerd::inspect_container(root, stores, container),
         Generation::Containerd => containerd::inspect_container(root, stores, container),
-        _ => Default::default(),
+        Generation::ContainersStorage => containers_storage::inspect_container(root, stores, container),
     }
 }
 
@@ -201,7 +206,7 @@ pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Valu
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => docker::inspect_image::image(root, stores, image),
         Generation::DockerContainerd => docker_containerd::inspect_image(root, stores, image),
         Generation::Containerd => containerd::inspect_image(root, stores, image),
-        _ => Default::default(),
+        Generation::ContainersStorage => containers_storage::inspect_image(root, stores, image),
     }
 }
 
@@ -209,6 +214,7 @@ pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Valu
 pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<Value> {
     match stores[volume.store].generation {
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::volumes::inspect(root, stores, volume),
+        Generation::ContainersStorage => containers_storage::inspect_volume(root, stores, volume),
         _ => Default::default(),
     }
 }
@@ -217,6 +223,7 @@ pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<V
 pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Found<Value> {
     match stores[network.store].generation {
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::inspect(root, stores, network),
+        Generation::ContainersStorage => containers_storage::inspect_network(root, network),
         _ => Default::default(),
     }
 }
@@ -234,6 +241,6 @@ pub fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPat
         Generation::DockerContent => docker_content::raw_records(root, stores, object),
         Generation::DockerContainerd => docker_containerd::raw_records(root, stores, object),
         Generation::Containerd => vec![containerd::metadata::path(&stores[object.store()].home)],
-        _ => Vec::new(),
+        Generation::ContainersStorage => containers_storage::raw_records(root, stores, object),
     }
 }

@@ -34,11 +34,6 @@ impl ImageConfig {
         ids.into_iter().flatten().filter_map(|id| id.as_str()?.parse().ok()).collect()
     }
 
-    /// The labels, in the record's order.
-    pub fn labels(&self) -> Vec<(String, String)> {
-        pairs(self.value.pointer("/config/Labels"))
-    }
-
     /// The steps by which it was made, newest first. `sizes` are those of the layers, lowest first.
     pub fn history(&self, sizes: &[Option<u64>]) -> Vec<HistoryEntry> {
         let mut sizes = sizes.iter();
@@ -46,6 +41,11 @@ impl ImageConfig {
         let mut out: Vec<HistoryEntry> = steps.into_iter().flatten().map(|step| history_entry(step, &mut sizes)).collect();
         out.reverse();
         out
+    }
+
+    /// The remark of the first step.
+    pub fn first_comment(&self) -> &str {
+        self.value.pointer("/history/0/comment").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Docker's inspect of an image without what the store adds (`Id`, `RepoTags`, `Size`, …). Keys of the config that

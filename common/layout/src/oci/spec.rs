@@ -42,6 +42,8 @@ fn mount(value: &Value) -> Option<Mount> {
     let options = texts(value.get("options").unwrap_or(&Value::Null));
     let kind = match text("type").as_str() {
         "bind" => MountKind::Bind,
+        // Podman puts a layer over a folder of the host (`:O`); its own inspect calls that a bind.
+        "overlay" => MountKind::Bind,
         "tmpfs" => MountKind::Tmpfs,
         _ if options.iter().any(|option| option == "bind" || option == "rbind") => MountKind::Bind,
         _ => return None,

@@ -1,0 +1,163 @@
+//! libpod's database: podman's containers, pods and volumes, in bbolt until 4.7, in SQLite since (docs/layouts/
+//! containers-storage.md; podman libpod/boltdb_state.go, libpod/sqlite_state_internal.go, v5.8.2).
+
+use hostfs::Root;
+use model::HostPath;
+use serde_json::Value;
+
+use crate::db;
+use crate::db::bolt;
+use crate::db::sqlite::Database;
+use crate::json::{self, Notes};
+
+/// A container as the database has it: JSON of its config and of its state, and the networks that it is on.
+pub(crate) struct Record {
+    pub id: String,
+    pub config: Vec<u8>,
+    pub state: Vec<u8>,
+    /// Name and JSON of the options. SQLite keeps them in the config.
+    pub networks: Vec<(String, Vec<u8>)>,
+}
+
+/// What the database says of the store as a whole.
+#[derive(Default, Clone, Debug)]
+pub(crate) struct Setup {
+    pub graph_root: String,
+    pub graph_driver: String,
+}
+
+/// An opened database.
+pub(crate) struct Libpod {
+    pub path: HostPath,
+    kind: Kind,
+}
+
+enum Kind {
+    Bolt(Vec<u8>),
+    Sqlite(Box<Database>),
+}
+
+impl Libpod {
+    /// Opens the database of a storage folder: SQLite's where there is one. `None` where there is none, and with a
+    /// finding where it cannot be read.
+    pub fn open(root: &Root, home: &HostPath, notes: &mut Notes) -> Option<Libpod> {
+        let path = home.join("db.sql");
+        if let Some(bytes) = file(root, &path, notes) {
+            let wal = file(root, &home.join("db.sql-wal"), notes);
+            match Database::read(bytes, wal.as_deref()) {
+                Ok(database) => return Some(Libpod { path, kind: Kind::Sqlite(Box::new(database)) }),
+                Err(error) => notes.at(&path).add("database-damaged", error.to_string()),
+            }
+        }
+        let path = home.join("libpod/bolt_state.db");
+        file(root, &path, notes).map(|bytes| Libpod { path, kind: Kind::Bolt(bytes) })
+    }
+
+    /// What it says of the store as a whole.
+    pub fn setup(&self, notes: &mut Notes) -> Setup {
+        match &self.kind {
+            Kind::Bolt(bytes) => self.bolt(bytes, notes, |root| {
+                let config = root.bucket("runtime-config");
+                let text = |key: &str| config.map(|config| config.text(key)).unwrap_or_default();
+                Setup { graph_root: text("graph-root"), graph_driver: text("graph-driver-name") }
+            }),
+            Kind::Sqlite(database) => {
+                let row = |row: &rusqlite::Row| Ok(Setup { graph_root: row.get(0)?, graph_driver: row.get(1)? });
+                self.rows(database, "SELECT GraphRoot, GraphDriver FROM DBConfig", notes, row).pop().unwrap_or_default()
+            }
+        }
+    }
+
+    /// The containers whose id begins with `prefix`, by id.
+    pub fn containers(&self, prefix: &str, notes: &mut Notes) -> Vec<Record> {
+        match &self.kind {
+            Kind::Bolt(bytes) => self.bolt(bytes, notes, |root| {
+                let all = root.bucket("ctr").into_iter().flat_map(bolt::Bucket::buckets);
+                all.filter(|(id, _)| id.starts_with(prefix.as_bytes())).map(|(id, bucket)| record(id, bucket)).collect()
+            }),
+            Kind::Sqlite(database) => {
+                let sql = "SELECT c.ID, c.JSON, s.JSON FROM ContainerConfig c LEFT JOIN ContainerState s ON s.ID = c.ID ORDER BY c.ID";
+                let mut all = self.rows(database, sql, notes, |row| {
+                    let state: Option<String> = row.get(2)?;
+                    let (id, config): (String, String) = (row.get(0)?, row.get(1)?);
+                    Ok(Record { id, config: config.into(), state: state.unwrap_or_default().into(), networks: Vec::new() })
+                });
+                all.retain(|record| record.id.starts_with(prefix));
+                all
+            }
+        }
+    }
+
+    /// The config of each volume, by name.
+    pub fn volumes(&self, notes: &mut Notes) -> Vec<Vec<u8>> {
+        self.configs("vol", "SELECT JSON FROM VolumeConfig ORDER BY Name", notes)
+    }
+
+    /// The config of each pod, by id.
+    pub fn pods(&self, notes: &mut Notes) -> Vec<Vec<u8>> {
+        self.configs("pod", "SELECT JSON FROM PodConfig ORDER BY ID", notes)
+    }
+
+    fn configs(&self, bucket: &str, sql: &str, notes: &mut Notes) -> Vec<Vec<u8>> {
+        match &self.kind {
+            Kind::Bolt(bytes) => self.bolt(bytes, notes, |root| {
+                let all = root.bucket(bucket).into_iter().flat_map(bolt::Bucket::buckets);
+                all.filter_map(|(_, one)| Some(one.get("config")?.to_vec())).collect()
+            }),
+            Kind::Sqlite(database) => self.rows(database, sql, notes, |row| row.get::<_, String>(0).map(String::into_bytes)),
+        }
+    }
+
+    fn bolt<T: Default>(&self, bytes: &[u8], notes: &mut Notes, take: impl FnOnce(&bolt::Bucket) -> T) -> T {
+        match bolt::Database::read(bytes) {
+            Ok(database) => {
+                database.damage.iter().for_each(|damage| notes.at(&self.path).add("database-damaged", damage.clone()));
+                take(&database.root)
+            }
+            Err(error) => {
+                notes.at(&self.path).add("database-damaged", error.to_string());
+                T::default()
+            }
+        }
+    }
+
+    fn rows<T>(&self, database: &Database, sql: &str, notes: &mut Notes, map: impl FnMut(&rusqlite::Row) -> rusqlite::Result<T>) -> Vec<T> {
+        let (rows, ended) = database.rows(sql, map);
+        if let Some(error) = ended {
+            notes.at(&self.path).add("database-damaged", error.to_string());
+        }
+        rows
+    }
+}
+
+fn record(id: &[u8], bucket: &bolt::Bucket) -> Record {
+    let bytes = |key: &str| bucket.get(key).unwrap_or_default().to_vec();
+    let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned();
+    let networks = bucket.bucket("networks").into_iter().flat_map(bolt::Bucket::values);
+    Record {
+        id: text(id),
+        config: bytes("config"),
+        state: bytes("state"),
+        networks: networks.map(|(name, options)| (text(name), options.to_vec())).collect(),
+    }
+}
+
+fn file(root: &Root, path: &HostPath, notes: &mut Notes) -> Option<Vec<u8>> {
+    match root.read(path, db::LIMIT) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.is_missing() => None,
+        Err(error) => {
+            notes.at(path).add(json::code_of(&error), error.problem.to_string());
+            None
+        }
+    }
+}
+
+impl Record {
+    /// Config and state as JSON; `None` with a finding where the config is none.
+    pub fn values(&self, notes: &mut Notes) -> Option<(Value, Value)> {
+        let config = json::value(&self.config, notes)?;
+        let state = if self.state.is_empty() { Value::Null } else { json::value(&self.state, notes).unwrap_or_default() };
+        Some((config, state))
+    }
+}
