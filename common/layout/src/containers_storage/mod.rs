@@ -251,7 +251,7 @@ pub(crate) fn log_place(root: &Root, store: &Store, container: &Container) -> Fo
     let config = record.and_then(|record| record.values(&mut notes)).map(|(config, _)| config).unwrap_or_default();
     let (driver, file) = containers::log(store, container, &config);
     let terminal = config.pointer("/spec/process/terminal").and_then(Value::as_bool).unwrap_or(false);
-    (LogPlace { driver, file: file.filter(|path| root.exists(path)), form: LogForm::Cri, terminal }, notes.list)
+    (LogPlace { driver, file, form: LogForm::Cri, terminal }, notes.list)
 }
 
 pub(crate) fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPath> {

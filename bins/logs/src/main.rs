@@ -1,0 +1,12 @@
+//! `logs CONTAINER` shows what a container wrote.
+
+mod args;
+mod print;
+mod run;
+mod time;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run("logs", |args: args::Args| run::run(&args))
+}
