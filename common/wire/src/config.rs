@@ -225,6 +225,8 @@ pub struct Publish {
     pub requested: u16,
     /// Whether that one port was asked for, not a range or any.
     pub exact: bool,
+    /// Whether it was asked for by itself, not only as one of all that are exposed.
+    pub asked: bool,
     /// The config field that it comes from.
     pub from: String,
 }
@@ -234,7 +236,7 @@ impl Publish {
     pub fn at(port: u16, protocol: Protocol, host_ip: Option<IpAddr>, host: (u16, u16), from: String) -> Publish {
         let (host_port, host_port_end) = host;
         let exact = host_port != 0 && host_port == host_port_end;
-        Publish { port, protocol, host_ip, host_port, host_port_end, requested: host_port, exact, from }
+        Publish { port, protocol, host_ip, host_port, host_port_end, requested: host_port, exact, asked: true, from }
     }
 }
 

@@ -229,6 +229,7 @@ fn ask(live: &mut [Publish], requested: &[Publish]) {
     let mut wanted: BTreeMap<(u16, Protocol), Vec<&Publish>> = BTreeMap::new();
     requested.iter().for_each(|publish| wanted.entry((publish.port, publish.protocol)).or_default().push(publish));
     for publish in live {
+        publish.asked = wanted.contains_key(&(publish.port, publish.protocol));
         let same = wanted.get(&(publish.port, publish.protocol)).into_iter().flatten();
         let fits = |wanted: &&&Publish| (wanted.host_port..=wanted.host_port_end).contains(&publish.host_port);
         let found = same.filter(fits).max_by_key(|wanted| wanted.host_port);

@@ -131,7 +131,7 @@ pub(crate) fn resolve(
             places,
             gateway,
             ports,
-            exposed: in_rule_order(container.exposed.iter().map(|port| (*port, 0)).collect()),
+            exposed: exposed(container),
         }
     });
     (Resolved { ctrs: ctrs.collect(), nets: nets.clone() }, findings)
@@ -375,9 +375,8 @@ fn link(
 ) -> Vec<Place> {
     for place in &mut places {
         let net = &nets[place.net];
-        let of_end = container.endpoints.iter().filter(|end| end.network == net.name).flat_map(|end| &end.links);
-        let of_container = container.links.iter().filter(|_| net.is_default);
-        for link in of_end.chain(of_container) {
+        // Links of other networks are names alone.
+        for link in container.links.iter().filter(|_| net.is_default) {
             let target = configs.container(&link.target);
             let index = target.and_then(|target| chosen.iter().position(|other| other.id == target.id));
             match index {
@@ -417,27 +416,50 @@ fn ports(
         for &(port, protocol) in &container.exposed {
             if !all.iter().any(|publish| (publish.port, publish.protocol) == (port, protocol)) {
                 let from = format!("HostConfig.PublishAllPorts, Config.ExposedPorts[\"{port}/{}\"]", protocol.word());
-                all.push(Publish::at(port, protocol, None, (0, 0), from));
+                all.push(Publish { asked: false, ..Publish::at(port, protocol, None, (0, 0), from) });
             }
         }
     }
     match dialect {
         Dialect::Docker28 | Dialect::Own => all.sort_by_key(|p| (!p.exact, p.port, p.protocol, p.requested, p.host_ip)),
-        _ => {
-            let best = |p: &Publish| all.iter().filter(|o| (o.port, o.protocol) == (p.port, p.protocol)).map(|o| o.requested).max();
-            let order = in_rule_order(all.iter().map(|p| ((p.port, p.protocol), best(p).unwrap_or(0))).collect());
-            all.sort_by_key(|p| (order.iter().position(|port| *port == (p.port, p.protocol)), u16::MAX - p.requested));
-        }
+        _ => all = docker_order(all),
     }
     let default_ip = net.host_ip.or(daemon.ip.filter(|_| matches!(dialect, Dialect::Docker06 | Dialect::Docker12)));
     all.into_iter().flat_map(|publish| open(publish, place, default_ip, dialect, giver)).collect()
 }
 
-/// Docker's order of ports: asked for by a higher number first, then higher ports, then TCP (go-connections, nat/sort.go).
-fn in_rule_order(mut ports: Vec<((u16, Protocol), u16)>) -> Vec<(u16, Protocol)> {
-    ports.sort_by_key(|((port, protocol), requested)| (u16::MAX - requested, u16::MAX - port, *protocol));
-    ports.dedup();
-    ports.into_iter().map(|(port, _)| port).collect()
+/// Docker's order of ports (go-connections, nat/sort.go): those that were asked for by a higher number, higher ports, TCP.
+///
+/// The comparison contradicts itself where a lower port was asked for by a higher number, so the outcome depends on what
+/// was compared first: docker walks a map, most often in the order in which it was filled (flags in JSON's order, then the
+/// image's), and sorts by insertion. So does this.
+fn docker_order(mut all: Vec<Publish>) -> Vec<Publish> {
+    all.sort_by_key(|publish| (!publish.asked, format!("{}/{}", publish.port, publish.protocol.word())));
+    let before = |a: &Publish, b: &Publish| {
+        let first = a.port == b.port && a.protocol == Protocol::Tcp;
+        a.requested > b.requested || a.port > b.port || first
+    };
+    for end in 1..all.len() {
+        let mut at = end;
+        while at > 0 && before(&all[at], &all[at - 1]) {
+            all.swap(at, at - 1);
+            at -= 1;
+        }
+    }
+    let order: Vec<_> = all.iter().map(|publish| (publish.port, publish.protocol)).collect();
+    all.sort_by_key(|publish| order.iter().position(|port| *port == (publish.port, publish.protocol)));
+    all
+}
+
+/// Exposed ports in docker's order.
+fn exposed(container: &Container) -> Vec<(u16, Protocol)> {
+    let all = container.exposed.iter().map(|&(port, protocol)| {
+        let same = container.published.iter().filter(|publish| (publish.port, publish.protocol) == (port, protocol));
+        let requested = same.clone().map(|publish| publish.requested).max().unwrap_or(0);
+        let asked = same.clone().any(|publish| publish.asked);
+        Publish { asked, ..Publish::at(port, protocol, None, (requested, requested), String::new()) }
+    });
+    docker_order(all.collect()).into_iter().map(|publish| (publish.port, publish.protocol)).collect()
 }
 
 fn open(publish: Publish, place: &Place, default_ip: Option<IpAddr>, dialect: Dialect, giver: &mut Giver) -> Vec<Open> {

@@ -31,7 +31,13 @@ fn chains(save: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 fn daemon(flags: &str) -> Daemon {
-    Daemon { userland_proxy: flags.contains("--userland-proxy=false").then_some(false), ..Daemon::default() }
+    let said = |flag: &str, value: bool| flags.contains(flag).then_some(value);
+    Daemon {
+        userland_proxy: said("--userland-proxy=false", false),
+        iptables: said("--iptables=false", false),
+        ip6tables: said("--ip6tables", true),
+        ..Daemon::default()
+    }
 }
 
 #[test]
@@ -46,7 +52,10 @@ fn plans_have_the_rules_that_dockerd_made() {
         let (plan, _) = wire::plan(&configs, &daemon, Dialect::Docker20, &Selection::Live);
         let ours = wire::render::iptables::restore(&plan.rules, Family::V4);
         assert_eq!(chains(&ours), chains(&read("iptables-save")), "{case:?}");
+        // Where no other family was recorded, nothing of the daemon's was in it.
+        let six = fs::read_to_string(case.join("ip6tables-save")).unwrap_or_default();
+        assert_eq!(chains(&wire::render::iptables::restore(&plan.rules, Family::V6)), chains(&six), "{case:?}");
         cases += 1;
     }
-    assert!(cases >= 25, "only {cases} recorded cases were found");
+    assert!(cases >= 30, "only {cases} recorded cases were found");
 }
