@@ -10,6 +10,7 @@ pub mod config;
 mod daemon;
 mod dialect;
 pub mod inspect;
+pub mod netlink;
 mod plan;
 mod planner;
 mod prefix;

@@ -1,0 +1,12 @@
+//! Talking to the kernel about links, addresses, routes and rules: netlink messages of our own making.
+//!
+//! [`Socket`] sends a [`Batch`] and reads the answers; [`link`] and [`nft`] know what is in the messages
+//! (linux/netlink.h, linux/rtnetlink.h, linux/netfilter/nf_tables.h).
+
+mod batch;
+pub mod link;
+pub mod nft;
+mod socket;
+
+pub(crate) use batch::{Attributes, Batch};
+pub use socket::{NetlinkError, Socket};

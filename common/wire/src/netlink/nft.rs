@@ -1,0 +1,374 @@
+//! Rules as nf_tables has them, and our own table as it is.
+
+use model::Protocol;
+
+use crate::netlink::link::octets;
+use crate::netlink::{Attributes, Batch, NetlinkError, Socket};
+use crate::render::iptables::chains;
+use crate::render::nft::{Hook, OWN_TABLE, chain_name};
+use crate::resolve::hash;
+use crate::{Dialect, Family, Is, Match, Prefix, Rule, RuleSet, Table, Target};
+
+const BATCH_BEGIN: u16 = 16;
+const BATCH_END: u16 = 17;
+const SUBSYSTEM: u16 = 10;
+const NEW_TABLE: u16 = SUBSYSTEM << 8;
+const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
+const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
+const GET_CHAIN: u16 = SUBSYSTEM << 8 | 4;
+const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
+const GET_RULE: u16 = SUBSYSTEM << 8 | 7;
+
+const ACK: u16 = 4;
+const DUMP: u16 = 0x300;
+const CREATE: u16 = 0x400;
+const APPEND: u16 = 0x800;
+
+const REGISTER: u32 = 1;
+const SECOND: u32 = 2;
+const IIFNAME: u32 = 6;
+const OIFNAME: u32 = 7;
+const L4PROTO: u32 = 16;
+const STATE_ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+const STATUS_DNAT: u32 = 1 << 5;
+const ROUTE_LOCAL: u32 = 2;
+
+/// A chain that the kernel calls, of any table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BaseChain {
+    /// IPv4 or IPv6, or both (`None`).
+    pub family: Option<Family>,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// Which packets: `enum nf_inet_hooks`, 2 for forwarded ones.
+    pub hook: u32,
+    /// Whether it drops what no rule decides on.
+    pub drops: bool,
+}
+
+/// A rule of our own table as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnRule {
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// Its chain.
+    pub chain: String,
+    /// What we wrote beside it.
+    pub comment: String,
+}
+
+impl Socket {
+    /// Puts our own tables in place of what they were, in one step: all of it or nothing.
+    pub fn replace_rules(&self, rules: &RuleSet) -> Result<(), NetlinkError> {
+        let mut batch = Batch::default();
+        batch.begin(BATCH_BEGIN, 0, &generic(None, SUBSYSTEM));
+        for family in [Family::V4, Family::V6] {
+            // A table can only be removed where it is: so it is made first.
+            table(&mut batch, NEW_TABLE, CREATE, family);
+            table(&mut batch, DELETE_TABLE, 0, family);
+            if rules.rules.iter().any(|rule| rule.family == family) {
+                table(&mut batch, NEW_TABLE, CREATE, family);
+                Table::ALL.iter().for_each(|table| add_table(&mut batch, rules, family, *table));
+            }
+        }
+        // The last message before the end is the one that answers.
+        table(&mut batch, NEW_TABLE, CREATE | ACK, Family::V4);
+        if !rules.rules.iter().any(|rule| rule.family == Family::V4) {
+            table(&mut batch, DELETE_TABLE, ACK, Family::V4);
+        }
+        let total = batch.sequence();
+        batch.begin(BATCH_END, 0, &generic(None, SUBSYSTEM));
+        self.send_until(&batch, total)
+    }
+
+    /// The rules of our own tables, in order.
+    pub fn own_rules(&self) -> Result<Vec<OwnRule>, NetlinkError> {
+        let mut all = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            let mut batch = Batch::default();
+            batch.begin(GET_RULE, DUMP, &generic(Some(family), 0));
+            batch.text(1, OWN_TABLE);
+            let answered = self.exchange(&batch, |kind, body| {
+                all.extend((kind == NEW_RULE).then(|| own_rule(family, body)).flatten());
+            });
+            match answered {
+                Err(error) if error.code() == Some(libc::ENOENT) => {}
+                other => other?,
+            }
+        }
+        Ok(all)
+    }
+
+    /// All chains that the kernel calls.
+    pub fn base_chains(&self) -> Result<Vec<BaseChain>, NetlinkError> {
+        let mut all = Vec::new();
+        let mut batch = Batch::default();
+        batch.begin(GET_CHAIN, DUMP, &generic(None, 0));
+        self.exchange(&batch, |kind, body| all.extend((kind == NEW_CHAIN).then(|| base_chain(body)).flatten()))?;
+        Ok(all)
+    }
+}
+
+/// What we write beside a rule: for whom and why, and a mark by which a rule that was changed is noticed.
+pub fn comment(rule: &Rule) -> String {
+    let mark = hash(crate::render::nft::line(rule, Dialect::Own).as_bytes()) as u32;
+    let reason: String = rule.reason.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(100).collect();
+    format!("{reason} [{mark:08x}]")
+}
+
+/// The rules as [`Socket::own_rules`] would give them back.
+pub fn expected(rules: &RuleSet) -> Vec<OwnRule> {
+    let mut all = Vec::new();
+    for family in [Family::V4, Family::V6] {
+        for table in Table::ALL {
+            for chain in chains(rules, family, table).iter().rev() {
+                all.extend(rules.of(family, table, chain).map(|rule| OwnRule {
+                    family,
+                    chain: chain_name(Dialect::Own, table, chain),
+                    comment: comment(rule),
+                }));
+            }
+        }
+    }
+    all
+}
+
+/// `struct nfgenmsg`.
+fn generic(family: Option<Family>, resource: u16) -> [u8; 4] {
+    let [high, low] = resource.to_be_bytes();
+    [family.map_or(0, number), 0, high, low]
+}
+
+fn number(family: Family) -> u8 {
+    match family {
+        Family::V4 => 2,
+        Family::V6 => 10,
+    }
+}
+
+fn table(batch: &mut Batch, kind: u16, flags: u16, family: Family) {
+    batch.begin(kind, flags, &generic(Some(family), 0));
+    batch.text(1, OWN_TABLE);
+}
+
+fn add_table(batch: &mut Batch, rules: &RuleSet, family: Family, table: Table) {
+    for chain in chains(rules, family, table).iter().rev() {
+        let hook = Hook::of(table, chain);
+        if hook.is_some() && rules.of(family, table, chain).next().is_none() {
+            continue;
+        }
+        batch.begin(NEW_CHAIN, CREATE, &generic(Some(family), 0));
+        batch.text(1, OWN_TABLE);
+        batch.text(3, &chain_name(Dialect::Own, table, chain));
+        if let Some(hook) = hook {
+            batch.nest(4, |batch| {
+                batch.big(1, hook.number);
+                batch.big(2, hook.priority as u32);
+            });
+            batch.big(5, 1);
+            batch.text(7, hook.kind);
+        }
+        rules.of(family, table, chain).for_each(|rule| add_rule(batch, rule));
+    }
+}
+
+fn add_rule(batch: &mut Batch, rule: &Rule) {
+    batch.begin(NEW_RULE, CREATE | APPEND, &generic(Some(rule.family), 0));
+    batch.text(1, OWN_TABLE);
+    batch.text(2, &chain_name(Dialect::Own, rule.table, &rule.chain));
+    batch.nest(4, |batch| {
+        rule.matches.iter().for_each(|condition| matched(batch, condition, rule.family));
+        target(batch, rule);
+    });
+    // libnftnl's user data: kind 0 is a comment, a length of one byte, a text with a zero byte.
+    let text = [comment(rule).as_bytes(), &[0]].concat();
+    batch.put(7, &[&[0, text.len() as u8], &*text].concat());
+}
+
+fn expression(batch: &mut Batch, name: &str, data: impl FnOnce(&mut Batch)) {
+    batch.nest(1, |batch| {
+        batch.text(1, name);
+        batch.nest(2, data);
+    });
+}
+
+fn compare(batch: &mut Batch, is: Is, value: &[u8]) {
+    expression(batch, "cmp", |batch| {
+        batch.big(1, REGISTER);
+        batch.big(2, u32::from(is == Is::NotIn));
+        batch.nest(3, |batch| batch.put(1, value));
+    });
+}
+
+fn meta(batch: &mut Batch, key: u32) {
+    expression(batch, "meta", |batch| {
+        batch.big(2, key);
+        batch.big(1, REGISTER);
+    });
+}
+
+fn payload(batch: &mut Batch, base: u32, offset: u32, length: usize) {
+    expression(batch, "payload", |batch| {
+        batch.big(1, REGISTER);
+        batch.big(2, base);
+        batch.big(3, offset);
+        batch.big(4, length as u32);
+    });
+}
+
+fn mask(batch: &mut Batch, mask: &[u8]) {
+    expression(batch, "bitwise", |batch| {
+        batch.big(1, REGISTER);
+        batch.big(2, REGISTER);
+        batch.big(3, mask.len() as u32);
+        batch.nest(4, |batch| batch.put(1, mask));
+        batch.nest(5, |batch| batch.put(1, &vec![0; mask.len()]));
+    });
+}
+
+/// One of the bits of what conntrack knows.
+fn tracked(batch: &mut Batch, key: u32, bits: u32) {
+    expression(batch, "ct", |batch| {
+        batch.big(2, key);
+        batch.big(1, REGISTER);
+    });
+    mask(batch, &bits.to_ne_bytes());
+    compare(batch, Is::NotIn, &[0; 4]);
+}
+
+fn local(batch: &mut Batch, flag: u32) {
+    expression(batch, "fib", |batch| {
+        batch.big(1, REGISTER);
+        batch.big(2, 3);
+        batch.big(3, flag);
+    });
+    compare(batch, Is::In, &ROUTE_LOCAL.to_ne_bytes());
+}
+
+fn interface(batch: &mut Batch, key: u32, is: Is, name: &str) {
+    let mut padded = [0; 16];
+    let length = name.len().min(15);
+    padded[..length].copy_from_slice(&name.as_bytes()[..length]);
+    meta(batch, key);
+    compare(batch, is, &padded);
+}
+
+fn address(batch: &mut Batch, family: Family, destination: bool, is: Is, prefix: Prefix) {
+    let (offset, length) = match (family, destination) {
+        (Family::V4, false) => (12, 4),
+        (Family::V4, true) => (16, 4),
+        (Family::V6, false) => (8, 16),
+        (Family::V6, true) => (24, 16),
+    };
+    payload(batch, 1, offset, length);
+    if usize::from(prefix.length) < length * 8 {
+        let ones = |byte: usize| (0xff00u16 >> usize::from(prefix.length).saturating_sub(byte * 8).min(8)) as u8;
+        mask(batch, &(0..length).map(ones).collect::<Vec<_>>());
+    }
+    compare(batch, is, &octets(prefix.network().address));
+}
+
+fn protocol_number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => 132,
+    }
+}
+
+fn layer4(batch: &mut Batch, number: u8) {
+    meta(batch, L4PROTO);
+    compare(batch, Is::In, &[number]);
+}
+
+fn port(batch: &mut Batch, protocol: Protocol, offset: u32, port: u16) {
+    layer4(batch, protocol_number(protocol));
+    payload(batch, 2, offset, 2);
+    compare(batch, Is::In, &port.to_be_bytes());
+}
+
+fn matched(batch: &mut Batch, condition: &Match, family: Family) {
+    match condition {
+        Match::Source(is, prefix) => address(batch, family, false, *is, *prefix),
+        Match::Destination(is, prefix) => address(batch, family, true, *is, *prefix),
+        Match::In(is, name) => interface(batch, IIFNAME, *is, name),
+        Match::Out(is, name) => interface(batch, OIFNAME, *is, name),
+        Match::Protocol(protocol) => layer4(batch, protocol_number(*protocol)),
+        Match::Icmp => layer4(batch, if family == Family::V4 { 1 } else { 58 }),
+        Match::SourcePort(protocol, number) => port(batch, *protocol, 0, *number),
+        Match::DestinationPort(protocol, number) => port(batch, *protocol, 2, *number),
+        Match::Established => tracked(batch, 0, STATE_ESTABLISHED_OR_RELATED),
+        Match::Rewritten => tracked(batch, 2, STATUS_DNAT),
+        Match::SourceLocal => local(batch, 1),
+        Match::DestinationLocal => local(batch, 2),
+    }
+}
+
+fn verdict(batch: &mut Batch, code: i32, chain: Option<&str>) {
+    expression(batch, "immediate", |batch| {
+        batch.big(1, 0);
+        batch.nest(2, |batch| {
+            batch.nest(2, |batch| {
+                batch.big(1, code as u32);
+                chain.into_iter().for_each(|chain| batch.text(2, chain));
+            });
+        });
+    });
+}
+
+fn load(batch: &mut Batch, register: u32, value: &[u8]) {
+    expression(batch, "immediate", |batch| {
+        batch.big(1, register);
+        batch.nest(2, |batch| batch.put(1, value));
+    });
+}
+
+fn translate(batch: &mut Batch, family: Family, kind: u32, address: &[u8], port: Option<u16>) {
+    load(batch, REGISTER, address);
+    port.into_iter().for_each(|port| load(batch, SECOND, &port.to_be_bytes()));
+    expression(batch, "nat", |batch| {
+        batch.big(1, kind);
+        batch.big(2, number(family).into());
+        batch.big(3, REGISTER);
+        if port.is_some() {
+            batch.big(5, SECOND);
+        }
+    });
+}
+
+fn target(batch: &mut Batch, rule: &Rule) {
+    match &rule.target {
+        Target::Drop => verdict(batch, 0, None),
+        Target::Accept => verdict(batch, 1, None),
+        Target::Jump(chain) => verdict(batch, -3, Some(&chain_name(Dialect::Own, rule.table, chain))),
+        Target::Return => verdict(batch, -5, None),
+        Target::Rewrite(address, port) => translate(batch, rule.family, 1, &octets(*address), Some(*port)),
+        Target::SourceAs(address) => translate(batch, rule.family, 0, &octets(*address), None),
+        Target::Masquerade => expression(batch, "masq", |_| ()),
+        // Kernels from 4.10 on fill it in themselves; our own rules have none.
+        Target::FillChecksum => {}
+    }
+}
+
+fn own_rule(family: Family, body: &[u8]) -> Option<OwnRule> {
+    let attributes = Attributes(body.get(4..)?);
+    let data = attributes.get(7).unwrap_or_default();
+    let text = data.get(2..).unwrap_or_default().split(|byte| *byte == 0).next()?;
+    let comment = String::from_utf8_lossy(text).into_owned();
+    Some(OwnRule { family, chain: attributes.text(2)?, comment })
+}
+
+fn base_chain(body: &[u8]) -> Option<BaseChain> {
+    let attributes = Attributes(body.get(4..)?);
+    let hook = attributes.inside(4)?.big(1)?;
+    let family = match body[0] {
+        2 => Some(Family::V4),
+        10 => Some(Family::V6),
+        1 => None,
+        _ => return None,
+    };
+    let drops = attributes.big(5) == Some(0);
+    Some(BaseChain { family, table: attributes.text(1)?, name: attributes.text(3)?, hook, drops })
+}

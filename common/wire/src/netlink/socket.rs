@@ -1,0 +1,132 @@
+//! A netlink socket: one batch out, its answers in.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
+use thiserror::Error;
+
+use crate::netlink::Batch;
+
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const MULTI: u16 = 2;
+/// Room for one batch of rules; a larger one is refused by the kernel, whole.
+const SEND_BUFFER: usize = 64 << 20;
+
+/// What the kernel answered.
+#[derive(Debug, Error)]
+pub enum NetlinkError {
+    /// The socket itself.
+    #[error("cannot talk to the kernel's network configuration")]
+    Socket {
+        /// Why not.
+        source: io::Error,
+    },
+    /// A message was refused.
+    #[error("the kernel refused message {sequence} of {total}")]
+    Refused {
+        /// Which one, from 1.
+        sequence: u32,
+        /// Of how many.
+        total: u32,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl NetlinkError {
+    /// The kernel's number for what went wrong.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            NetlinkError::Socket { source } | NetlinkError::Refused { source, .. } => source.raw_os_error(),
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for NetlinkError {
+    fn from(error: rustix::io::Errno) -> NetlinkError {
+        NetlinkError::Socket { source: error.into() }
+    }
+}
+
+/// A socket of the network namespace in which it was opened.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+}
+
+impl Socket {
+    /// For links, addresses and routes.
+    pub fn route() -> Result<Socket, NetlinkError> {
+        // Routing is protocol number 0.
+        Socket::open(None)
+    }
+
+    /// For rules.
+    pub fn netfilter() -> Result<Socket, NetlinkError> {
+        Socket::open(Some(netlink::NETFILTER))
+    }
+
+    fn open(protocol: Option<Protocol>) -> Result<Socket, NetlinkError> {
+        let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+        rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))?;
+        // Answers of large batches have to wait somewhere; without the privilege the default has to do.
+        let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::SndBufForce, &SEND_BUFFER);
+        let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::RcvBufForce, &SEND_BUFFER);
+        Ok(Socket { fd })
+    }
+
+    /// Sends a batch and waits for the answer to its last message.
+    pub(crate) fn send(&self, batch: &Batch) -> Result<(), NetlinkError> {
+        self.exchange(batch, |_, _| ())
+    }
+
+    /// Sends a batch and waits for the answer to the message of that number, the last one that asks for an answer.
+    pub(crate) fn send_until(&self, batch: &Batch, last: u32) -> Result<(), NetlinkError> {
+        self.converse(batch, last, |_, _| ())
+    }
+
+    /// Sends a request for a list and hands over the messages of the answer: their kind, and what follows the header.
+    pub(crate) fn exchange(&self, batch: &Batch, each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
+        self.converse(batch, batch.sequence(), each)
+    }
+
+    fn converse(&self, batch: &Batch, total: u32, mut each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
+        let kernel = SocketAddrNetlink::new(0, 0);
+        rustix::net::sendto(&self.fd, batch.bytes(), SendFlags::empty(), &kernel)?;
+        let mut buffer = vec![0u8; 256 << 10];
+        loop {
+            let (length, _) = rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty())?;
+            let mut rest = &buffer[..length];
+            while rest.len() >= 16 {
+                let word = |at: usize| u32::from_ne_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]]);
+                let size = (word(0) as usize).clamp(16, rest.len());
+                let (kind, flags, sequence) = (word(4) as u16, (word(4) >> 16) as u16, word(8));
+                let body = &rest[16..size];
+                match kind {
+                    ERROR => {
+                        let code = body.get(..4).map_or(0, |b| i32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
+                        if code != 0 {
+                            let source = io::Error::from_raw_os_error(-code);
+                            return Err(NetlinkError::Refused { sequence, total, source });
+                        }
+                        if sequence == total {
+                            return Ok(());
+                        }
+                    }
+                    DONE if sequence == total => return Ok(()),
+                    DONE => {}
+                    _ => {
+                        each(kind, body);
+                        if flags & MULTI == 0 && sequence == total {
+                            return Ok(());
+                        }
+                    }
+                }
+                rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+            }
+        }
+    }
+}
