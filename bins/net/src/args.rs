@@ -20,6 +20,10 @@ pub struct Args {
 pub enum Verb {
     /// Show the bridges, addresses, interfaces, settings and rules that configs imply; changes nothing
     Plan(PlanArgs),
+    /// Make it so for the named containers: bridges, interface pairs in their network namespaces, rules
+    Up(UpArgs),
+    /// Undo it for the named containers; for all, everything is as it was before the first
+    Down(DownArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -37,6 +41,47 @@ pub struct PlanArgs {
     /// Write to FILE instead of stdout
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Only print what would be changed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Process whose network namespace the container has, for one container [default: its recorded State.Pid]
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// File that is the container's network namespace, for one container [default: its recorded SandboxKey]
+    #[arg(long, value_name = "FILE", conflicts_with = "pid", value_hint = clap::ValueHint::AnyPath)]
+    pub netns: Option<String>,
+    /// Print only what went wrong
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct DownArgs {
+    /// Containers by name or id [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Only print what would be undone
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct StateArgs {
+    /// Where it is written down what is up and how to undo it
+    #[arg(long, value_name = "DIR", default_value = wire::state::DEFAULT_DIR, value_hint = clap::ValueHint::DirPath)]
+    pub state_dir: PathBuf,
 }
 
 #[derive(clap::Args, Debug)]

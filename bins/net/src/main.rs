@@ -1,8 +1,10 @@
 //! `net`: the network that containers need, planned from their configs, made and unmade.
 
 mod args;
+mod down;
 mod input;
 mod plan;
+mod up;
 
 use std::process::ExitCode;
 
@@ -11,5 +13,7 @@ use args::{Args, Verb};
 fn main() -> ExitCode {
     cli::run("net", |args: Args| match &args.verb {
         Verb::Plan(verb) => plan::run(verb, &args.root),
+        Verb::Up(verb) => up::run(verb, &args.root),
+        Verb::Down(verb) => down::run(verb),
     })
 }

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use model::{Protocol, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::Prefix;
 
 /// Everything that was read: containers and networks.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Configs {
     /// Containers, in the order in which they were read.
     pub containers: Vec<Container>,
@@ -34,7 +35,7 @@ impl Configs {
 }
 
 /// A network as recorded.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Network {
     /// Its id; empty where no record was given.
     pub id: String,
@@ -43,6 +44,7 @@ pub struct Network {
     /// `bridge`, `host`, `null`, `macvlan`, …
     pub driver: String,
     /// When it was made.
+    #[serde(with = "time")]
     pub created: Option<Timestamp>,
     /// The name of the bridge, where given.
     pub bridge: Option<String>,
@@ -76,7 +78,7 @@ impl Network {
 }
 
 /// How a bridge network's ports are reached (`com.docker.network.bridge.gateway_mode_ipv4`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum GatewayMode {
     /// By address translation; the container's own address is closed.
     #[default]
@@ -88,7 +90,7 @@ pub enum GatewayMode {
 }
 
 /// One network of addresses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subnet {
     /// The network.
     pub prefix: Prefix,
@@ -99,7 +101,7 @@ pub struct Subnet {
 }
 
 /// A container as recorded.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Container {
     /// Its id.
     pub id: String,
@@ -108,6 +110,7 @@ pub struct Container {
     /// Whether it runs or is frozen.
     pub running: bool,
     /// When it was started last.
+    #[serde(with = "time")]
     pub started: Option<Timestamp>,
     /// Its main process; 0 for none.
     pub pid: u32,
@@ -118,6 +121,7 @@ pub struct Container {
     /// Where it is attached, or is to be, in the record's order.
     pub endpoints: Vec<Endpoint>,
     /// Ports that it exposes, without double ones, lowest first.
+    #[serde(with = "ports")]
     pub exposed: Vec<(u16, Protocol)>,
     /// Ports that it publishes, in the record's order.
     pub published: Vec<Publish>,
@@ -157,7 +161,7 @@ impl Container {
 pub type Mac = [u8; 6];
 
 /// Name resolution that a container asked for.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dns {
     /// Name servers.
     pub servers: Vec<String>,
@@ -168,7 +172,7 @@ pub struct Dns {
 }
 
 /// What network a container asked for (`HostConfig.NetworkMode`).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Mode {
     /// The default bridge.
     #[default]
@@ -184,7 +188,7 @@ pub enum Mode {
 }
 
 /// A container's place in a network.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The network's name.
     pub network: String,
@@ -209,11 +213,12 @@ pub struct Endpoint {
 }
 
 /// A port that is published.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Publish {
     /// The port inside.
     pub port: u16,
     /// Its protocol.
+    #[serde(with = "protocol")]
     pub protocol: Protocol,
     /// The host's address; `None` for all of them.
     pub host_ip: Option<IpAddr>,
@@ -241,10 +246,57 @@ impl Publish {
 }
 
 /// A link to another container.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// The other container, by name or id.
     pub target: String,
     /// Its name inside.
     pub alias: String,
+}
+
+/// Times as RFC 3339; `model` knows no serde.
+mod time {
+    use super::{Deserialize, Serialize, Timestamp};
+
+    pub(super) fn serialize<S: serde::Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        time.map(Timestamp::rfc3339_nine).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.and_then(|text| Timestamp::parse_rfc3339(&text)))
+    }
+}
+
+/// Protocols by name.
+mod protocol {
+    use serde::de::Error;
+
+    use super::{Deserialize, Protocol, Serialize};
+
+    pub(super) fn serialize<S: serde::Serializer>(protocol: &Protocol, to: S) -> Result<S::Ok, S::Error> {
+        protocol.word().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Protocol, D::Error> {
+        let word = String::deserialize(from)?;
+        Protocol::parse(&word).ok_or_else(|| D::Error::custom(format!("'{word}' is no protocol")))
+    }
+}
+
+/// Ports as `80/tcp`.
+mod ports {
+    use serde::de::Error;
+
+    use super::{Deserialize, Protocol, Serialize};
+
+    pub(super) fn serialize<S: serde::Serializer>(ports: &[(u16, Protocol)], to: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<_> = ports.iter().map(|(port, protocol)| format!("{port}/{}", protocol.word())).collect();
+        texts.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<(u16, Protocol)>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        let read = |text: &String| crate::inspect::parse_port(text);
+        texts.iter().map(|text| read(text).ok_or_else(|| D::Error::custom(format!("'{text}' is no port")))).collect()
+    }
 }

@@ -311,7 +311,7 @@ fn dns(config: &Value, host: &Value) -> Dns {
 }
 
 /// `80/tcp`; without a protocol it is TCP.
-fn parse_port(text: &str) -> Option<(u16, Protocol)> {
+pub(crate) fn parse_port(text: &str) -> Option<(u16, Protocol)> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     Some((port.parse().ok()?, Protocol::parse(protocol)?))
 }

@@ -4,12 +4,19 @@
 //! was told besides; [`plan()`] turns them into a [`Plan`], plain data in which every thing has its reason and the config
 //! field that it comes from; [`render`] writes a plan as text.
 //!
+//! [`live`] is what a namespace has now, [`change`] what is to be done to it for a plan and how that is undone, [`state`]
+//! what is up; [`netlink`] talks to the kernel.
+//!
 //! Nothing here may know of layouts, drivers or archives: whoever reads a root hands over inspect JSON.
 
 pub mod config;
+pub mod attach;
+pub mod change;
 mod daemon;
 mod dialect;
 pub mod inspect;
+pub mod live;
+pub mod namespace;
 pub mod netlink;
 mod plan;
 mod planner;
@@ -17,10 +24,11 @@ mod prefix;
 pub mod render;
 mod resolve;
 mod rule;
+pub mod state;
 
 pub use daemon::Daemon;
 pub use plan::{Bridge, Dialect, Plan, Port, Sysctl, Veth};
-pub use planner::plan;
+pub use planner::{plan, plan_beside};
 pub use prefix::Prefix;
-pub use resolve::Selection;
+pub use resolve::{Selection, Taken};
 pub use rule::{Chain, Family, Is, Match, Rule, RuleSet, Table, Target};

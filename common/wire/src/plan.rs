@@ -150,6 +150,10 @@ pub struct Sysctl {
 pub struct Port {
     /// The container's title.
     pub container: String,
+    /// The container's id.
+    pub id: String,
+    /// The binding that it fulfils.
+    pub publish: crate::config::Publish,
     /// The host's address; unspecified for all of the family.
     pub host_ip: IpAddr,
     /// The host's port.

@@ -5,12 +5,23 @@ use model::Finding;
 use crate::config::Configs;
 use crate::dialect::{docker_0_6, docker_1_2, docker_20_10, docker_28, own};
 use crate::plan::{Bridge, Port, Sysctl, Veth};
-use crate::resolve::{Ctr, Net, Resolved, Selection, hash, resolve};
+use crate::resolve::{Ctr, Net, Resolved, Selection, Taken, hash, resolve};
 use crate::{Daemon, Dialect, Family, Plan, RuleSet};
 
 /// What the configs imply in the form of a version.
 pub fn plan(configs: &Configs, daemon: &Daemon, dialect: Dialect, selection: &Selection) -> (Plan, Vec<Finding>) {
-    let (resolved, findings) = resolve(configs, daemon, dialect, selection);
+    plan_beside(configs, daemon, dialect, selection, &Taken::default())
+}
+
+/// The same beside what a running host has already: nothing is given out twice.
+pub fn plan_beside(
+    configs: &Configs,
+    daemon: &Daemon,
+    dialect: Dialect,
+    selection: &Selection,
+    taken: &Taken,
+) -> (Plan, Vec<Finding>) {
+    let (resolved, findings) = resolve(configs, daemon, dialect, selection, taken);
     let hairpin = hairpin(dialect, daemon);
     let rules = match daemon.iptables {
         Some(false) => RuleSet::default(),
@@ -97,6 +108,8 @@ fn host_ports(ctr: &Ctr) -> impl Iterator<Item = Port> + '_ {
         };
         Some(Port {
             container: ctr.title.clone(),
+            id: ctr.id.clone(),
+            publish: open.publish.clone(),
             host_ip: open.host_ip.unwrap_or(any),
             host_port: open.host_port,
             protocol: open.publish.protocol,

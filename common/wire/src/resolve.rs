@@ -19,6 +19,17 @@ pub enum Selection {
     Named(Vec<String>),
 }
 
+/// What a running host has already, which records do not tell.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Taken {
+    /// Addresses of others.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Host ports of others.
+    pub ports: BTreeSet<(Protocol, u16)>,
+    /// Bridges that somebody else gives out addresses on, from the lowest up: ours are taken from the top.
+    pub shared: BTreeSet<String>,
+}
+
 /// A network with nothing left open.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Net {
@@ -113,11 +124,12 @@ pub(crate) fn resolve(
     daemon: &Daemon,
     dialect: Dialect,
     selection: &Selection,
+    taken: &Taken,
 ) -> (Resolved, Vec<Finding>) {
     let mut findings = Vec::new();
     let chosen = choose(configs, selection, &mut findings);
     let nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
-    let mut giver = Giver::new(configs, &chosen, &nets, dialect);
+    let mut giver = Giver::new(configs, &chosen, &nets, dialect, taken);
     let places: Vec<_> = chosen.iter().map(|container| places(container, &nets, &mut giver, &mut findings)).collect();
     let ctrs = chosen.iter().zip(places).map(|(container, places)| {
         let places = link(container, places, &chosen, configs, &nets, &mut findings);
@@ -169,12 +181,14 @@ fn networks(
     let used: BTreeSet<&str> =
         chosen.iter().flat_map(|container| &container.endpoints).map(|endpoint| &*endpoint.network).collect();
     let mut recorded: Vec<&Network> = configs.networks.iter().filter(|network| network.driver == "bridge").collect();
-    recorded.retain(|network| network.is_default() || !only_used || used.contains(&*network.name));
+    // Docker has its default bridge with or without containers; ours is made when it is needed.
+    let wanted = |name: &str| !only_used || used.contains(name) || (name == "bridge" && dialect != Dialect::Own);
+    recorded.retain(|network| wanted(&network.name));
     let unmade = used.iter().filter(|name| !configs.networks.iter().any(|network| network.name == **name));
     let assumed: Vec<Network> = unmade.map(|name| assume(name, chosen)).collect();
     recorded.extend(&assumed);
     let default = Network { name: "bridge".into(), driver: "bridge".into(), ..Network::default() };
-    if daemon.bridge.as_deref() != Some("none") && !recorded.iter().any(|network| network.is_default()) {
+    if daemon.bridge.as_deref() != Some("none") && wanted("bridge") && !recorded.iter().any(|network| network.is_default()) {
         recorded.push(&default);
     }
     // The default network comes first where the record does not say when: a daemon makes it as it starts.
@@ -258,16 +272,17 @@ fn gateways(
 }
 
 /// Gives out addresses and host ports that nothing else has.
-struct Giver {
+struct Giver<'a> {
+    taken: &'a Taken,
     addresses: BTreeSet<IpAddr>,
     ports: BTreeSet<(Family, Protocol, u16)>,
     next: BTreeMap<Protocol, u16>,
     first: u16,
 }
 
-impl Giver {
+impl<'a> Giver<'a> {
     /// Knows what every config names, chosen or not: a stopped container may come back.
-    fn new(configs: &Configs, chosen: &[&Container], nets: &[Net], dialect: Dialect) -> Giver {
+    fn new(configs: &Configs, chosen: &[&Container], nets: &[Net], dialect: Dialect, taken: &'a Taken) -> Giver<'a> {
         let ends = configs.containers.iter().flat_map(|container| &container.endpoints);
         let mut addresses: BTreeSet<IpAddr> =
             ends.flat_map(|end| [end.address, end.address_v6]).flatten().map(|prefix| prefix.address).collect();
@@ -275,15 +290,18 @@ impl Giver {
         let published = chosen.iter().flat_map(|container| &container.published);
         let ports = published.filter(|publish| publish.exact || publish.host_port == publish.host_port_end);
         let ports = ports.map(|publish| (family(publish.host_ip), publish.protocol, publish.host_port)).collect();
-        Giver { addresses, ports, next: BTreeMap::new(), first: dialect.first_port() }
+        addresses.extend(&taken.addresses);
+        Giver { taken, addresses, ports, next: BTreeMap::new(), first: dialect.first_port() }
     }
 
     fn address(&mut self, net: &Net) -> Option<Prefix> {
         let whole = net.v4?;
         let from = net.range.unwrap_or(whole);
         let last = whole.last();
-        let free = (1..from.size().saturating_sub(1)).map(|index| from.at(index));
-        let address = free.take(1 << 20).find(|address| *address != last && !self.addresses.contains(address))?;
+        let count = from.size().saturating_sub(2);
+        let from_top = self.taken.shared.contains(&net.bridge);
+        let all = (1..=count.min(1 << 20)).map(|index| from.at(if from_top { count + 1 - index } else { index }));
+        let address = all.into_iter().find(|address| *address != last && !self.addresses.contains(address))?;
         self.addresses.insert(address);
         Prefix::new(address, whole.length)
     }
@@ -294,7 +312,10 @@ impl Giver {
             _ if publish.exact || publish.host_port == publish.host_port_end => return publish.host_port,
             _ => (publish.host_port, publish.host_port_end),
         };
-        let free = (low..=high).find(|port| !self.ports.contains(&(family, publish.protocol, *port))).unwrap_or(low);
+        let is_free = |port: &u16| {
+            !self.ports.contains(&(family, publish.protocol, *port)) && !self.taken.ports.contains(&(publish.protocol, *port))
+        };
+        let free = (low..=high).find(is_free).unwrap_or(low);
         self.ports.insert((family, publish.protocol, free));
         if publish.host_port == 0 {
             self.next.insert(publish.protocol, free.saturating_add(1));

@@ -84,6 +84,17 @@ pub struct Route {
     pub gateway: Option<IpAddr>,
 }
 
+/// An address that was heard of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Neighbour {
+    /// Behind which interface.
+    pub by: u32,
+    /// The address.
+    pub address: IpAddr,
+    /// Who has it.
+    pub mac: Mac,
+}
+
 impl Socket {
     /// All interfaces.
     pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
@@ -125,14 +136,10 @@ impl Socket {
         Ok(routes)
     }
 
-    /// Addresses that were heard of, each with its interface.
-    pub fn neighbours(&self) -> Result<Vec<(u32, IpAddr)>, NetlinkError> {
+    /// Addresses that were heard of.
+    pub fn neighbours(&self) -> Result<Vec<Neighbour>, NetlinkError> {
         let mut all = Vec::new();
-        self.exchange(&request(GET_NEIGHBOUR, &[0; 12]), |_, body| {
-            let index = body.get(4..8).map(|index| u32::from_ne_bytes([index[0], index[1], index[2], index[3]]));
-            let address = body.get(12..).and_then(|rest| ip(Attributes(rest).get(1)?));
-            all.extend(index.zip(address));
-        })?;
+        self.exchange(&request(GET_NEIGHBOUR, &[0; 12]), |_, body| all.extend(read_neighbour(body)))?;
         Ok(all)
     }
 
@@ -278,6 +285,15 @@ fn read_route(body: &[u8]) -> Option<Route> {
     };
     let to = Prefix::new(attributes.get(1).and_then(ip).unwrap_or(zero), body[1])?;
     (table == 254).then_some(Route { to, by: attributes.number(4)?, gateway: attributes.get(5).and_then(ip) })
+}
+
+/// Those that did not answer have no MAC address, or are marked as failed (linux/neighbour.h, NUD_FAILED).
+fn read_neighbour(body: &[u8]) -> Option<Neighbour> {
+    let attributes = Attributes(body.get(12..)?);
+    let by = u32::from_ne_bytes(body.get(4..8)?.try_into().ok()?);
+    let failed = u16::from_ne_bytes(body.get(8..10)?.try_into().ok()?) & 0x21 != 0;
+    let neighbour = Neighbour { by, address: ip(attributes.get(1)?)?, mac: attributes.get(2)?.try_into().ok()? };
+    (!failed).then_some(neighbour)
 }
 
 fn family_number(family: Family) -> u8 {

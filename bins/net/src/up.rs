@@ -1,0 +1,86 @@
+//! `net up`: containers brought onto their networks.
+
+use std::io::Write;
+
+use anyhow::bail;
+use cli::table::Table;
+use cli::{Findings, Outcome, RootArg, WithHint};
+use wire::Selection;
+use wire::attach::{AttachError, Attached, Attacher};
+use wire::config::Configs;
+
+use crate::args::UpArgs;
+use crate::input;
+
+/// Reads, refuses or makes, and says what is up.
+pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
+    let mut findings = Findings::new();
+    let mut read = input::read(&args.input, root, &mut findings)?;
+    let daemon = input::daemon(&args.daemon, root, &mut findings)?;
+    let ids = chosen(&read.configs, &read.selection);
+    place(&mut read.configs, &ids, args)?;
+    let attached = open(&args.state.state_dir)?.up(read.configs, &ids, &daemon, args.dry_run);
+    let attached = attached.map_err(explain)?;
+    let Attached { plan, steps, findings: more } = attached;
+    findings.extend(more);
+    let mut stdout = cli::stdout();
+    if args.dry_run {
+        steps.iter().try_for_each(|step| writeln!(stdout, "{step}"))?;
+    } else if !args.quiet {
+        let mut table = Table::new(["CONTAINER", "NETWORK", "ADDRESS", "MAC ADDRESS", "PORTS"]);
+        for veth in plan.veths.iter().filter(|veth| ids.contains(&veth.container.0)) {
+            let of = |port: &&wire::Port| veth.addresses.iter().any(|prefix| prefix.address == port.address);
+            let ports = plan.ports.iter().filter(of).map(|port| {
+                let host = std::net::SocketAddr::new(port.host_ip, port.host_port);
+                format!("{host}->{}/{}", port.port, port.protocol.word())
+            });
+            let addresses: Vec<_> = veth.addresses.iter().map(ToString::to_string).collect();
+            let mac = wire::render::rows::mac(veth.mac);
+            let ports = ports.collect::<Vec<_>>().join(", ");
+            table.row([veth.container.1.clone(), veth.network.clone(), addresses.join(", "), mac, ports]);
+        }
+        stdout.write_all(table.text().as_bytes())?;
+    }
+    stdout.flush()?;
+    Ok(findings.into())
+}
+
+/// Opens the state, or says what is missing for changing a network.
+pub fn open(dir: &std::path::Path) -> anyhow::Result<Attacher> {
+    Attacher::open(dir).map_err(explain)
+}
+
+/// An error with what to do about it, where that is known.
+pub fn explain(error: AttachError) -> anyhow::Error {
+    let mut chain = anyhow::Error::from(error);
+    let denied = chain.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+    });
+    if denied {
+        let hint = "changing the network needs CAP_NET_ADMIN; run with sudo, or in a namespace of your own";
+        chain = Err::<(), _>(chain).hint(hint).expect_err("it was an error");
+    }
+    chain
+}
+
+fn chosen(configs: &Configs, selection: &Selection) -> Vec<String> {
+    let all = configs.containers.iter();
+    match selection {
+        Selection::Named(names) => names.iter().filter_map(|name| Some(configs.container(name)?.id.clone())).collect(),
+        Selection::All => all.map(|container| container.id.clone()).collect(),
+        Selection::Live => all.filter(|container| container.running).map(|container| container.id.clone()).collect(),
+    }
+}
+
+/// Where the one container's namespace is, as typed.
+fn place(configs: &mut Configs, ids: &[String], args: &UpArgs) -> anyhow::Result<()> {
+    if args.pid.is_none() && args.netns.is_none() {
+        return Ok(());
+    }
+    let [id] = ids else { bail!("--pid and --netns are for one container, and {} are meant", ids.len()) };
+    for container in configs.containers.iter_mut().filter(|container| container.id == *id) {
+        container.pid = args.pid.unwrap_or(0);
+        container.sandbox = args.netns.clone().unwrap_or_default();
+    }
+    Ok(())
+}

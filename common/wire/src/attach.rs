@@ -1,0 +1,342 @@
+//! Containers up and down in this namespace: plan, compare, refuse or make, and remember.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use model::{Finding, Protocol};
+use thiserror::Error;
+
+use crate::change::{ChangeError, Changes, Conflict, Step, compare, ip_tables_that_drop, make, target, unmake};
+use crate::config::{Configs, Container, Endpoint, Network, Publish, Subnet};
+use crate::live::{self, Live};
+use crate::namespace::Namespace;
+use crate::netlink::link::Neighbour;
+use crate::netlink::{NetlinkError, Socket};
+use crate::state::{State, StateError, Store, Undo};
+use crate::{Bridge, Daemon, Dialect, Plan, Port, Prefix, Selection, Taken, plan_beside};
+
+/// Why nothing was changed, or not all.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// Something stands against it; nothing was changed.
+    #[error("{}", texts(conflicts))]
+    Conflicts {
+        /// What, at least one.
+        conflicts: Vec<Conflict>,
+    },
+    /// The kernel did not answer; nothing was changed.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The state file; nothing was changed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A step failed; what was done before was undone.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+fn texts(conflicts: &[Conflict]) -> String {
+    conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What is up, and what was done for it.
+#[derive(Debug)]
+pub struct Attached {
+    /// The plan of everything that is up.
+    pub plan: Plan,
+    /// What was done; with a dry run, what would be.
+    pub steps: Vec<Step>,
+    /// What was wrong with the configs.
+    pub findings: Vec<Finding>,
+}
+
+/// What is common to all work in a namespace.
+#[derive(Debug)]
+pub struct Attacher {
+    store: Store,
+    route: Socket,
+    netfilter: Socket,
+}
+
+impl Attacher {
+    /// Opens the state in `dir` and waits until nobody else is at work in this namespace.
+    pub fn open(dir: &Path) -> Result<Attacher, AttachError> {
+        Ok(Attacher { store: Store::lock(dir)?, route: Socket::route()?, netfilter: Socket::netfilter()? })
+    }
+
+    /// Brings the named containers up, beside those that are.
+    pub fn up(&self, configs: Configs, ids: &[String], daemon: &Daemon, dry: bool) -> Result<Attached, AttachError> {
+        let mut state = self.store.read()?;
+        let live = Live::read(&self.route, &self.netfilter)?;
+        let (merged, up) = merge(configs, ids, &state);
+        let (plan, findings) = self.plan(&merged, &up, daemon, &live, &state);
+        let mut changes = compare(&plan, &live, &state, &ip_tables_that_drop(&live));
+        changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));
+        if !changes.conflicts.is_empty() {
+            return Err(AttachError::Conflicts { conflicts: changes.conflicts });
+        }
+        let steps = changes.steps;
+        if dry || steps.is_empty() {
+            return Ok(Attached { plan, steps, findings });
+        }
+        let before = state.clone();
+        state.read = merged.containers.iter().filter(|container| up.contains(&container.id)).map(|c| was_read(c, &state)).collect();
+        state.configs = given(merged, &up, &plan, daemon);
+        changes.undo.into_iter().for_each(|undo| state.remember(undo));
+        self.store.write(&state)?;
+        match make(&steps, &self.route, &self.netfilter) {
+            Ok(()) => Ok(Attached { plan, steps, findings }),
+            Err(error) => {
+                self.back(&before, &state, daemon)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes containers down; all of them, and everything that was made for them, where none is named.
+    pub fn down(&self, names: &[String], daemon: &Daemon, dry: bool) -> Result<Vec<String>, AttachError> {
+        let mut state = self.store.read()?;
+        let gone: BTreeSet<String> =
+            names.iter().filter_map(|name| state.configs.container(name)).map(|container| container.id.clone()).collect();
+        if let Some(name) = names.iter().find(|name| state.configs.container(name).is_none()) {
+            return Err(AttachError::Conflicts { conflicts: vec![Conflict(format!("container '{name}' is not up"))] });
+        }
+        state.configs.containers.retain(|container| !names.is_empty() && !gone.contains(&container.id));
+        state.read.retain(|container| !gone.contains(&container.id));
+        if state.configs.containers.is_empty() {
+            let said = state.undo.iter().rev().map(|undo| format!("{undo:?}")).collect();
+            if !dry {
+                unmake(&state.undo, &self.route, &self.netfilter)?;
+                self.store.clear()?;
+            }
+            return Ok(said);
+        }
+        let live = Live::read(&self.route, &self.netfilter)?;
+        let up: Vec<String> = state.configs.containers.iter().map(|container| container.id.clone()).collect();
+        let (plan, _) = self.plan(&state.configs, &up, daemon, &live, &state);
+        let steps = compare(&plan, &live, &state, &ip_tables_that_drop(&live)).steps;
+        let said = steps.iter().map(ToString::to_string).collect();
+        if !dry {
+            self.store.write(&state)?;
+            make(&steps, &self.route, &self.netfilter)?;
+            state.undo.retain(|undo| !matches!(undo, Undo::Link { name, .. } if removed(name, &steps)));
+            self.store.write(&state)?;
+        }
+        Ok(said)
+    }
+
+    fn plan(&self, configs: &Configs, up: &[String], daemon: &Daemon, live: &Live, state: &State) -> (Plan, Vec<Finding>) {
+        let bridges: BTreeSet<&str> =
+            live.links.iter().filter(|link| link.kind == "bridge").map(|link| &*link.name).collect();
+        let own: BTreeSet<&str> = state.undo.iter().filter_map(made).collect();
+        let taken = Taken {
+            addresses: live.heard(&bridges),
+            ports: BTreeSet::new(),
+            shared: bridges.difference(&own).map(|name| name.to_string()).collect(),
+        };
+        plan_beside(configs, daemon, Dialect::Own, &Selection::Named(up.to_vec()), &taken)
+    }
+
+    /// After a failed step: undoes what was new, and puts back the rules of what was up before.
+    fn back(&self, before: &State, after: &State, daemon: &Daemon) -> Result<(), AttachError> {
+        let new: Vec<Undo> = after.undo.iter().filter(|undo| !before.undo.contains(undo)).cloned().collect();
+        unmake(&new, &self.route, &self.netfilter)?;
+        if before.configs.containers.is_empty() {
+            return Ok(self.store.clear()?);
+        }
+        let live = Live::read(&self.route, &self.netfilter)?;
+        let up: Vec<String> = before.configs.containers.iter().map(|container| container.id.clone()).collect();
+        let (plan, _) = self.plan(&before.configs, &up, daemon, &live, before);
+        self.store.write(before)?;
+        Ok(make(&compare(&plan, &live, before, &[]).steps, &self.route, &self.netfilter)?)
+    }
+}
+
+fn made(undo: &Undo) -> Option<&str> {
+    match undo {
+        Undo::Link { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+fn removed(name: &str, steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Remove { link } if link == name))
+}
+
+/// What is up and what is to come up. A container that was read before as it is now keeps what it was given.
+fn merge(mut configs: Configs, ids: &[String], state: &State) -> (Configs, Vec<String>) {
+    for container in &mut configs.containers {
+        if ids.contains(&container.id) {
+            container.running = true;
+            if let Some(kept) = kept(container, state) {
+                *container = Container { pid: container.pid, sandbox: container.sandbox.clone(), ..kept.clone() };
+            }
+        }
+    }
+    let known: BTreeSet<String> = ids.iter().cloned().collect();
+    let others = state.configs.containers.iter().filter(|container| !known.contains(&container.id));
+    configs.containers.retain(|container| !is_up(state, &container.id) || known.contains(&container.id));
+    configs.containers.extend(others.cloned());
+    for network in &state.configs.networks {
+        if !configs.networks.iter().any(|other| other.name == network.name) {
+            configs.networks.push(network.clone());
+        }
+    }
+    let up = ids.iter().cloned().chain(state.configs.containers.iter().map(|container| container.id.clone()));
+    let up: BTreeSet<String> = up.collect();
+    (configs, up.into_iter().collect())
+}
+
+fn is_up(state: &State, id: &str) -> bool {
+    state.configs.containers.iter().any(|container| container.id == id)
+}
+
+fn kept<'a>(container: &Container, state: &'a State) -> Option<&'a Container> {
+    let place = |other: &Container| Container { pid: container.pid, sandbox: container.sandbox.clone(), ..other.clone() };
+    state.read.iter().find(|other| place(other) == *container)?;
+    state.configs.containers.iter().find(|other| other.id == container.id)
+}
+
+/// The container as it was read: where it was kept, what it was read as the first time.
+fn was_read(container: &Container, state: &State) -> Container {
+    let kept = is_up(state, &container.id) && state.configs.containers.iter().any(|other| {
+        Container { pid: container.pid, sandbox: container.sandbox.clone(), ..other.clone() } == *container
+    });
+    let first = state.read.iter().find(|other| other.id == container.id).filter(|_| kept);
+    first.unwrap_or(container).clone()
+}
+
+/// What is up, with the addresses and ports of the plan written down.
+fn given(configs: Configs, up: &[String], plan: &Plan, daemon: &Daemon) -> Configs {
+    let containers = configs.containers.into_iter().filter(|container| up.contains(&container.id)).map(|container| {
+        let veths = || plan.veths.iter().filter(|veth| veth.container.0 == container.id);
+        let endpoints = container.endpoints.iter().map(|end| {
+            let veth = veths().find(|veth| veth.network == end.network);
+            let of = |is_ipv4: bool| veth.and_then(|v| v.addresses.iter().copied().find(|a| a.is_ipv4() == is_ipv4));
+            Endpoint { address: of(true), address_v6: of(false), mac: veth.map(|veth| veth.mac).or(end.mac), ..end.clone() }
+        });
+        let ports = plan.ports.iter().filter(|port| port.id == container.id);
+        let published = ports.map(|port| Publish {
+            host_ip: Some(port.host_ip),
+            host_port: port.host_port,
+            host_port_end: port.host_port,
+            ..port.publish.clone()
+        });
+        Container { endpoints: endpoints.collect(), published: published.collect(), publish_all: false, ..container.clone() }
+    });
+    let mut networks = configs.networks;
+    for bridge in &plan.bridges {
+        if !networks.iter().any(|network| network.name == bridge.network.0) {
+            networks.push(written(bridge, daemon));
+        }
+    }
+    Configs { containers: containers.collect(), networks }
+}
+
+/// A network that no record was given of, as it is now.
+fn written(bridge: &Bridge, daemon: &Daemon) -> Network {
+    let default = bridge.network.0 == "bridge";
+    let subnet = |prefix: &Prefix| Subnet { prefix: prefix.network(), gateway: Some(prefix.address), range: None };
+    Network {
+        name: bridge.network.0.clone(),
+        id: bridge.network.1.clone(),
+        driver: "bridge".into(),
+        bridge: Some(bridge.name.clone()),
+        subnets: bridge.addresses.iter().map(subnet).collect(),
+        internal: bridge.internal,
+        ipv6: bridge.addresses.iter().any(|prefix| !prefix.is_ipv4()),
+        icc: daemon.icc.filter(|_| default),
+        masquerade: daemon.ip_masq.filter(|_| default),
+        host_ip: daemon.ip.filter(|_| default),
+        mtu: Some(bridge.mtu),
+        ..Network::default()
+    }
+}
+
+/// What stands against bringing up, besides what the comparison found.
+fn refusals(plan: &Plan, configs: &Configs, changes: &Changes, live: &Live, state: &State) -> Vec<Conflict> {
+    let mut all = Vec::new();
+    namespaces(&mut all, changes);
+    ports(&mut all, plan, state);
+    addresses(&mut all, plan, configs, changes, live);
+    all
+}
+
+fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
+    let host = Namespace::current();
+    for step in &changes.steps {
+        let Step::Veth { veth, .. } = step else { continue };
+        let title = &veth.container.1;
+        match target(veth) {
+            Err(_) if veth.pid == 0 && veth.sandbox.is_empty() => {
+                all.push(Conflict(format!("container '{title}' has no process and no network namespace to be attached")));
+            }
+            Err(error) => {
+                let place = if veth.pid == 0 { veth.sandbox.clone() } else { format!("process {}", veth.pid) };
+                all.push(Conflict(format!("container '{title}': cannot open the network namespace of {place}: {error}")));
+            }
+            Ok(inside) if host.as_ref().is_ok_and(|host| inside.is(host).unwrap_or(true)) => {
+                all.push(Conflict(format!("container '{title}': the network namespace of {} is this one", inside.path().display())));
+            }
+            Ok(inside) => {
+                let name = veth.name.clone();
+                let there = inside.within(move || Socket::route().and_then(|route| route.link(&name)));
+                if let Ok(Ok(Some(_))) = there {
+                    all.push(Conflict(format!("container '{title}' has an interface '{}' already", veth.name)));
+                }
+            }
+        }
+    }
+}
+
+fn ports(all: &mut Vec<Conflict>, plan: &Plan, state: &State) {
+    let mut seen: Vec<&Port> = Vec::new();
+    for port in &plan.ports {
+        let same = |other: &&&Port| {
+            (other.protocol, other.host_port) == (port.protocol, port.host_port)
+                && (other.host_ip == port.host_ip || [other, &port].iter().any(|p| p.host_ip.is_unspecified()))
+                && other.host_ip.is_ipv4() == port.host_ip.is_ipv4()
+        };
+        let what = format!("port {}/{} of {}", port.host_port, port.protocol.word(), port.host_ip);
+        if let Some(other) = seen.iter().find(same) {
+            all.push(Conflict(format!("{what} is wanted by container '{}' and by '{}'", port.container, other.container)));
+        }
+        seen.push(port);
+        if is_up(state, &port.id) {
+            continue;
+        }
+        if !live::is_local(port.host_ip) {
+            all.push(Conflict(format!("{what} is wanted by container '{}', and this host has no such address", port.container)));
+        } else if port.protocol != Protocol::Sctp && live::is_taken(port) {
+            let holder = live::holder(port);
+            let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
+            all.push(Conflict(format!("{what} is wanted by container '{}' and held by {holder}", port.container)));
+        }
+    }
+}
+
+fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &Changes, live: &Live) {
+    for step in &changes.steps {
+        let Step::Veth { veth, .. } = step else { continue };
+        let title = &veth.container.1;
+        for address in veth.addresses.iter().map(|prefix| prefix.address) {
+            let other = plan.veths.iter().find(|other| {
+                other.container.0 != veth.container.0 && other.addresses.iter().any(|prefix| prefix.address == address)
+            });
+            if let Some(other) = other {
+                all.push(Conflict(format!("address {address} is wanted by container '{title}' and by '{}'", other.container.1)));
+            }
+            if let Some((index, _)) = live.addresses.iter().find(|(_, prefix)| prefix.address == address) {
+                let by = live.name(*index);
+                all.push(Conflict(format!("address {address} is wanted by container '{title}' and is that of '{by}'")));
+            }
+            let bridge = live.link(&veth.bridge).map(|link| link.index);
+            let other = |n: &&Neighbour| Some(n.by) == bridge && n.address == address && n.mac != veth.mac;
+            let heard = live.neighbours.iter().any(|neighbour| other(&neighbour));
+            if heard && configs.container(&veth.container.0).is_some() {
+                let bridge = &veth.bridge;
+                all.push(Conflict(format!("address {address} is wanted by container '{title}' and in use on bridge '{bridge}'")));
+            }
+        }
+    }
+}

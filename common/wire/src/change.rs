@@ -1,0 +1,132 @@
+//! What is to be done to a namespace for a plan, and how it is undone.
+//!
+//! [`compare`] is data in, data out: plan and live state in, [`Step`]s, their [`Undo`]s and [`Conflict`]s out. [`make`]
+//! does the steps, [`unmake`] undoes.
+
+mod compare;
+mod iptables;
+mod make;
+mod unmake;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::config::Mac;
+use crate::netlink::NetlinkError;
+use crate::render::json::dotted;
+use crate::render::rows::mac;
+use crate::state::StateError;
+use crate::{Prefix, RuleSet, Veth};
+
+pub use compare::{Changes, Conflict, compare, foreign_bridges, ip_tables_that_drop};
+pub(crate) use make::target;
+pub use make::make;
+pub use unmake::unmake;
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Sets a kernel setting.
+    Sysctl {
+        /// Its name with slashes.
+        key: String,
+        /// What it is now; empty where it is there only later.
+        was: String,
+        /// What it will be.
+        set: String,
+    },
+    /// Makes a bridge.
+    Bridge {
+        /// Its name.
+        name: String,
+        /// Its MAC address.
+        mac: Mac,
+        /// Its MTU.
+        mtu: u32,
+    },
+    /// Gives a bridge an address.
+    Address {
+        /// The bridge.
+        link: String,
+        /// The address.
+        prefix: Prefix,
+        /// Whether with a broadcast address.
+        broadcast: bool,
+    },
+    /// Switches a bridge on.
+    Up {
+        /// The bridge.
+        link: String,
+    },
+    /// Puts our tables in place of what they were.
+    Rules {
+        /// The rules.
+        rules: RuleSet,
+        /// How many rules there were.
+        was: usize,
+    },
+    /// Adds rules to iptables, whose policy would drop the packets otherwise.
+    Iptables {
+        /// `iptables-nft`, `ip6tables-legacy`, …
+        program: String,
+        /// Chains and rules.
+        rules: Vec<Vec<String>>,
+    },
+    /// Makes an interface pair.
+    Veth {
+        /// The pair.
+        veth: Box<Veth>,
+        /// MAC address of the bridge's end.
+        mac: Mac,
+        /// Settings inside: name with slashes, and value.
+        sysctls: Vec<(String, String)>,
+    },
+    /// Removes an interface that is ours and no longer wanted.
+    Remove {
+        /// Its name.
+        link: String,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Step::Sysctl { key, was, set } if was.is_empty() => write!(f, "set {}={set}", dotted(key)),
+            Step::Sysctl { key, was, set } => write!(f, "set {}={set} (is {was})", dotted(key)),
+            Step::Bridge { name, mac: address, mtu } => write!(f, "add bridge {name} {} mtu {mtu}", mac(*address)),
+            Step::Address { link, prefix, .. } => write!(f, "add address {prefix} to {link}"),
+            Step::Up { link } => write!(f, "switch on {link}"),
+            Step::Rules { rules, was } => write!(f, "put {} rules in table dockless (has {was})", rules.rules.len()),
+            Step::Iptables { program, rules } => {
+                let lines: Vec<_> = rules.iter().map(|rule| format!("{program} -I {}", rule.join(" "))).collect();
+                f.write_str(&lines.join("; "))
+            }
+            Step::Veth { veth, .. } => {
+                let addresses: Vec<_> = veth.addresses.iter().map(ToString::to_string).collect();
+                let ends = format!("{} on {}, {} in {}", veth.host_name, veth.bridge, veth.name, veth.container.1);
+                write!(f, "add pair {ends} with {} {}", addresses.join(" "), mac(veth.mac))
+            }
+            Step::Remove { link } => write!(f, "remove {link}"),
+        }
+    }
+}
+
+/// Why a change could not be made.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// One step failed.
+    #[error("cannot {step}")]
+    Step {
+        /// What was to be done.
+        step: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The kernel's answers.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] StateError),
+}

@@ -1,0 +1,185 @@
+//! What we made, and how to undo it: one file for each network namespace, written before anything is changed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::config::{Configs, Container, Mac};
+use crate::namespace::cookie;
+
+/// Where state lies by default. It is gone after a reboot, as is what it tells of.
+pub const DEFAULT_DIR: &str = "/run/dockless/net";
+
+/// What went wrong with the state file.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// Reading or writing.
+    #[error("cannot use '{}'", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Not ours, or of another version.
+    #[error("'{}' is no state of net", path.display())]
+    Form {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// How to undo one change. Each is harmless where the change was not made, or is undone already.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "kebab-case")]
+pub enum Undo {
+    /// Removes an interface of that name and MAC address, and no other.
+    Link {
+        /// Its name.
+        name: String,
+        /// The address that it was given, by which it is ours.
+        mac: Mac,
+    },
+    /// Takes an address from an interface that was there before.
+    Address {
+        /// The interface.
+        link: String,
+        /// The address.
+        address: IpAddr,
+        /// The length of its network.
+        length: u8,
+    },
+    /// Sets a kernel setting back that still has our value.
+    Sysctl {
+        /// Its name with slashes.
+        key: String,
+        /// What it was.
+        was: String,
+        /// What we set.
+        set: String,
+    },
+    /// Removes our own tables.
+    Tables,
+    /// Removes a rule from iptables' filter table.
+    Iptables {
+        /// `iptables` or `ip6tables`, by the name under which it holds the rules.
+        program: String,
+        /// Chain and rule, as after `-D`.
+        rule: Vec<String>,
+    },
+    /// Removes a file or folder of ours.
+    File {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Ends a process that is still the one that we started.
+    Process {
+        /// Its id.
+        pid: u32,
+        /// When it started, in the kernel's ticks since boot.
+        started: u64,
+    },
+}
+
+/// Everything that is up.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Containers and networks that are up, with the addresses and ports that they got.
+    pub configs: Configs,
+    /// The containers as they were read, to see whether they are the same again.
+    pub read: Vec<Container>,
+    /// How to undo it, in the order in which it was done.
+    pub undo: Vec<Undo>,
+}
+
+impl State {
+    /// Adds a step, unless the same thing is to be undone already: what was there first counts.
+    pub fn remember(&mut self, undo: Undo) {
+        let same = |other: &Undo| match (other, &undo) {
+            (Undo::Sysctl { key, .. }, Undo::Sysctl { key: new, .. }) => key == new,
+            (other, undo) => other == undo,
+        };
+        if !self.undo.iter().any(same) {
+            self.undo.push(undo);
+        }
+    }
+}
+
+/// The state file of this namespace, locked: nobody else changes anything meanwhile.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    name: String,
+    _lock: File,
+}
+
+impl Store {
+    /// Waits for whoever else is at work.
+    pub fn lock(dir: &Path) -> Result<Store, StateError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StateError::File { path, source }
+        };
+        fs::create_dir_all(dir).map_err(failed(dir))?;
+        let name = cookie().map_err(failed(dir))?.to_string();
+        let path = dir.join(format!("{name}.lock"));
+        let lock = File::create(&path).map_err(failed(&path))?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|errno| failed(&path)(errno.into()))?;
+        Ok(Store { dir: dir.to_owned(), name, _lock: lock })
+    }
+
+    /// Reads without a lock; `None` where nothing is up. For programs that only look.
+    pub fn peek(dir: &Path) -> Result<Option<State>, StateError> {
+        let name = cookie().map_err(|source| StateError::File { path: dir.to_owned(), source })?;
+        read(&dir.join(format!("{name}.json")))
+    }
+
+    /// The folder for files of containers in this namespace.
+    pub fn files(&self) -> PathBuf {
+        self.dir.join(&self.name)
+    }
+
+    /// What is up.
+    pub fn read(&self) -> Result<State, StateError> {
+        Ok(read(&self.path())?.unwrap_or_default())
+    }
+
+    /// Writes it, whole or not at all.
+    pub fn write(&self, state: &State) -> Result<(), StateError> {
+        let (path, new) = (self.path(), self.dir.join(format!("{}.new", self.name)));
+        let bytes = serde_json::to_vec(state).map_err(|source| StateError::Form { path: path.clone(), source })?;
+        let written = File::create(&new).and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&new, &path));
+        written.map_err(|source| StateError::File { path, source })
+    }
+
+    /// Forgets everything. The lock stays: whoever waits for it has it open.
+    pub fn clear(&self) -> Result<(), StateError> {
+        let path = self.path();
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::File { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join(format!("{}.json", self.name))
+    }
+}
+
+fn read(path: &Path) -> Result<Option<State>, StateError> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let form = |source| StateError::Form { path: path.to_owned(), source };
+            serde_json::from_slice(&bytes).map(Some).map_err(form)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StateError::File { path: path.to_owned(), source }),
+    }
+}
