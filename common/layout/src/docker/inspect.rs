@@ -105,7 +105,7 @@ fn shape(mut record: Map<String, Value>, mut host: Map<String, Value>, known: Op
         let name = known.and_then(|it| it.names.first()).map(|name| format!("/{name}")).unwrap_or_default();
         record.insert("Name".into(), name.into());
     }
-    let live = record.get("State").and_then(|state| state.get("Running")) == Some(&Value::Bool(true));
+    let started = known.is_none_or(|it| it.state.status != model::Status::Created);
     if let Some(state) = record.get_mut("State") {
         state_shape(state, known);
     }
@@ -125,7 +125,7 @@ fn shape(mut record: Map<String, Value>, mut host: Map<String, Value>, known: Op
     let mounts = mounts(&record, known, store);
     record.insert("Mounts".into(), mounts);
     let network = take_object(&mut record, "NetworkSettings");
-    record.insert("NetworkSettings".into(), network_settings::shape(network, &host, live, notes).into());
+    record.insert("NetworkSettings".into(), network_settings::shape(network, &host, started, notes).into());
     record.insert("HostConfig".into(), host.into());
     record.insert("Config".into(), config.into());
     ordered(record, &ORDER)

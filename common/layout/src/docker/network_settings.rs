@@ -19,11 +19,11 @@ const FLAT: [(&str, fn() -> Value); 8] = [
 ];
 
 /// The settings in today's shape, with what the flat form had. The address of a container whose start failed stays on
-/// disk; docker forgets it, so it is not shown at the top of one that is not `live`.
-pub(crate) fn shape(mut network: Map<String, Value>, host: &Map<String, Value>, live: bool, notes: &mut Notes) -> Map<String, Value> {
+/// disk; docker forgets it, so it is not shown at the top where the container never `started`.
+pub(crate) fn shape(mut network: Map<String, Value>, host: &Map<String, Value>, started: bool, notes: &mut Notes) -> Map<String, Value> {
     published(&mut network, notes);
     if let Some(Value::Object(networks)) = network.get("Networks") {
-        let bridge = networks.get("bridge").and_then(Value::as_object).filter(|_| live).cloned().unwrap_or_default();
+        let bridge = networks.get("bridge").and_then(Value::as_object).filter(|_| started).cloned().unwrap_or_default();
         for (key, default) in FLAT {
             network.entry(key).or_insert_with(|| bridge.get(key).cloned().unwrap_or_else(default));
         }
