@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use host::Host;
 use launch::docker::{self, Joined, Surroundings};
-use launch::spec::{Mount, MountSource, Namespace, RootFiles, Spec, Upper};
+use launch::spec::{Changes, Mount, MountSource, Namespace, RootFiles, Spec, Upper};
 use model::{EntryPath, Finding, Rootfs, Source};
 use serde_json::Value;
 
@@ -63,7 +63,7 @@ impl Plan {
         let around = Surroundings {
             root: RootFiles {
                 lower,
-                upper: args.rw.as_ref().map(|folder| Upper { diff: folder.join("diff"), work: folder.join("work") }),
+                changes: args.rw.as_ref().map_or(Changes::Memory, |folder| Changes::Layer(Upper { diff: folder.join("diff"), work: folder.join("work") })),
                 read_only: record["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false),
             },
             passwd: file_of(&host, &rootfs, "etc/passwd")?,

@@ -62,7 +62,7 @@ impl Folder {
         for (name, text) in &plan.files {
             fs::write(path.join(name), text).with_context(made)?;
         }
-        if let Some(upper) = &plan.spec.root.upper {
+        if let launch::spec::Changes::Layer(upper) = &plan.spec.root.changes {
             for dir in [&upper.diff, &upper.work] {
                 fs::create_dir_all(dir).with_context(|| format!("cannot make '{}'", dir.display()))?;
             }

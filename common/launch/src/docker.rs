@@ -546,7 +546,7 @@ mod tests {
     fn around() -> Surroundings {
         Surroundings {
             id: "a".repeat(64),
-            root: RootFiles { lower: vec!["/l".into()], upper: None, read_only: false },
+            root: RootFiles { lower: vec!["/l".into()], changes: crate::spec::Changes::Memory, read_only: false },
             passwd: b"root:x:0:0:root:/root:/bin/sh\n".to_vec(),
             group: Vec::new(),
             mounts: Vec::new(),

@@ -48,10 +48,22 @@ pub struct Spec {
 pub struct RootFiles {
     /// Read-only directories, top first; at least one.
     pub lower: Vec<PathBuf>,
-    /// Where changes go. `None` keeps them in memory, and they are lost at the end.
-    pub upper: Option<Upper>,
+    /// Where changes go.
+    pub changes: Changes,
     /// Whether `/` itself cannot be written.
     pub read_only: bool,
+}
+
+/// Where changes of the root go.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Changes {
+    /// To memory: they are lost at the end.
+    Memory,
+    /// To a layer of their own.
+    Layer(Upper),
+    /// To the one directory that is the whole root.
+    InPlace,
 }
 
 /// The writable layer of an overlay: two directories of one file system.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
-    self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags,
+    self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 
 use super::{Refusal, Step};
-use crate::spec::{RootFiles, Upper};
+use crate::spec::{Changes, RootFiles, Upper};
 use crate::sys;
 
 /// `MOUNT_ATTR_RDONLY` (linux/mount.h).
@@ -19,12 +19,12 @@ pub const READ_ONLY: u64 = 1;
 pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
     mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("cannot leave the host's mounts")?;
-    let upper = match &root.upper {
-        Some(upper) => Upper { diff: upper.diff.clone(), work: upper.work.clone() },
-        None => memory(scratch)?,
-    };
     let top = scratch.join("root");
-    overlay(root, &upper, &top)?;
+    match &root.changes {
+        Changes::Memory => overlay(root, &memory(scratch)?, &top)?,
+        Changes::Layer(upper) => overlay(root, upper, &top)?,
+        Changes::InPlace => directory(root, &top)?,
+    }
     rustix::process::chdir(&top).step("cannot enter the container's root")?;
     rustix::process::pivot_root(".", ".").step("cannot change the root")?;
     mount::unmount(".", UnmountFlags::DETACH).step("cannot leave the host's root")?;
@@ -54,6 +54,15 @@ fn memory(scratch: &Path) -> Result<Upper, Refusal> {
         rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)).step("cannot make a folder in memory")?;
     }
     Ok(upper)
+}
+
+/// A directory as it is.
+fn directory(root: &RootFiles, top: &Path) -> Result<(), Refusal> {
+    let Some(folder) = root.lower.first() else { return Err(Refusal::setup("cannot mount the root", "no folder is named")) };
+    let step = format!("cannot take '{}' as the root", folder.display());
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = mount::open_tree(rustix::fs::CWD, folder, flags).step(&step)?;
+    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step(&step)
 }
 
 fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 //!
 //! [`Writer`] is a root opened for writing, by one process at a time and never under a living daemon ([`daemon`]). In
 //! reading order: which driver ([`driver`]), where unfinished things lie ([`stage`]), layers ([`layers`]), images
-//! ([`images`]), their names ([`tags`]), and how objects go away ([`remove`], [`containers`]).
+//! ([`images`]), their names ([`tags`]), containers ([`create`]), and how objects go away ([`remove`], [`containers`]).
 //!
 //! The order of all steps is such that a root is valid for dockerd after any of them: files of a layer before its
 //! record, lower layers before upper ones, layers before the image, the image before its name; and the other way round
@@ -14,6 +14,7 @@ use hostfs::{Lock, Root, Target, Wait};
 use model::{Driver, Generation, HostPath, Store};
 
 mod containers;
+mod create;
 mod daemon;
 mod driver;
 mod error;
@@ -23,6 +24,7 @@ mod remove;
 mod stage;
 mod tags;
 
+pub use create::{ContainerPlace, ContainerRecord, StagedContainer};
 pub use error::EditError;
 pub use layers::StagedLayer;
 pub use remove::Removed;

@@ -28,6 +28,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether it has this name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.iter().any(|own| own == name)
+    }
+
     /// Whether it runs now: recorded as running, and its process is still there. On a host that was cut off, records
     /// say "running" for ever; dockerd corrects them when it starts.
     pub fn is_running(&self) -> bool {

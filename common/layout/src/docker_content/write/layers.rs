@@ -154,7 +154,7 @@ impl Writer {
     }
 
     /// The `lower` of a layer on `parent`: short names, nearest first.
-    fn lower(&self, parent: &Digest) -> Result<String, EditError> {
+    pub(super) fn lower(&self, parent: &Digest) -> Result<String, EditError> {
         let files = self.files_of(parent)?;
         let read = |name: &str| self.root().read(&files.join(name), 64 << 10).map(|raw| String::from_utf8_lossy(&raw).into_owned());
         let below = if self.root().exists(&files.join("lower")) { read("lower")? } else { String::new() };
@@ -166,7 +166,7 @@ impl Writer {
     }
 
     /// The driver's folder of a layer, in place or staged.
-    fn files_of(&self, chain: &Digest) -> Result<HostPath, EditError> {
+    pub(super) fn files_of(&self, chain: &Digest) -> Result<HostPath, EditError> {
         if let Some(layer) = self.pending.iter().find(|layer| layer.chain == *chain) {
             return Ok(layer.staged.files());
         }
@@ -254,18 +254,18 @@ pub(super) fn text(target: &Target, path: &HostPath) -> Option<String> {
 }
 
 /// Writes a small file of a staged thing; it is synced with the rest of the layer.
-fn fill(target: &Target, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), EditError> {
+pub(super) fn fill(target: &Target, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), EditError> {
     let mut file = target.create_file(path, mode)?;
     Ok(file.write_all(bytes).map_err(|source| WriteError::At { doing: "write", path: path.clone(), source })?)
 }
 
 /// 64 hex digits, as docker's cache ids are (layer/layer_store.go, stringid.GenerateRandomID).
-fn random_hex() -> Result<String, EditError> {
+pub(super) fn random_hex() -> Result<String, EditError> {
     random().map(|bytes| Digest(bytes).hex())
 }
 
 /// 26 characters of base32, as overlay2's links are (daemon/graphdriver/overlay2/randomid.go).
-fn random_link() -> Result<String, EditError> {
+pub(super) fn random_link() -> Result<String, EditError> {
     Ok(random()?.iter().take(26).map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)])).collect())
 }
 

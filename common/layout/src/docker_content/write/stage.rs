@@ -11,6 +11,7 @@ use model::{Digest, HostPath, Id, Store};
 
 use super::layers::{self, layer_record};
 use super::{EditError, containers, remove};
+use crate::docker::folders;
 
 /// The folder of one writer.
 pub(super) struct Stage {
@@ -72,6 +73,10 @@ pub(super) fn sweep(target: &Target, store: &Store) -> Result<(), EditError> {
 fn undo_made(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditError> {
     for cache_id in names(target, &stage.folder.join("made")) {
         let mark = stage.made(&cache_id);
+        if let Some(id) = layers::text(target, &mark).as_deref().and_then(|text| Id::new(text.strip_prefix("container ")?)) {
+            undo_container(target, store, stage, &cache_id, &id)?;
+            continue;
+        }
         let Some(chain) = layers::text(target, &mark).and_then(|text| text.parse::<Digest>().ok()) else { continue };
         let recorded = layers::text(target, &layer_record(store, &chain).join("cache-id"));
         if recorded.as_deref() != Some(cache_id.as_str()) && is_ours(&cache_id) {
@@ -79,6 +84,16 @@ fn undo_made(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditEr
         }
     }
     Ok(())
+}
+
+/// Removes the layers of a container that never got its folder.
+fn undo_container(target: &Target, store: &Store, stage: &Stage, mount_id: &str, id: &Id) -> Result<(), EditError> {
+    if target.root().exists(&folders::of(store, id)) || !is_ours(mount_id) {
+        return Ok(());
+    }
+    containers::take_mount(target, store, stage, id)?;
+    layers::take_files(target, store, stage, &format!("{mount_id}-init"))?;
+    layers::take_files(target, store, stage, mount_id)
 }
 
 /// Finishes removals: whatever lies in `gone` is out of the root already, what it names may not be.
