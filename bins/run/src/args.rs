@@ -33,6 +33,16 @@ pub struct Args {
     #[arg(long, help_heading = "Old containers")]
     pub check: bool,
 
+    /// Run container in background and print container ID
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Restart policy to apply when a container exits
+    #[arg(long, value_name = "string", default_value = "no")]
+    pub restart: String,
+    /// Refuse at once where another program is writing the data root, instead of waiting for it
+    #[arg(long)]
+    pub no_wait: bool,
+
     // The process -----------------------------------------------------------------------------------------------------
     /// Keep stdin open even if not attached
     #[arg(short, long)]

@@ -51,7 +51,7 @@ fn config(args: &Args, base: &Value, image_name: &str, command: &[String], id: &
         "Env": env(args, &base["Env"])?,
         "Cmd": cmd,
         "Image": image_name,
-        "Volumes": base["Volumes"],
+        "Volumes": volumes(args, &base["Volumes"]),
         "WorkingDir": or_base(&args.workdir, "WorkingDir"),
         "Entrypoint": entrypoint,
         "OnBuild": Value::Null,
@@ -62,10 +62,19 @@ fn config(args: &Args, base: &Value, image_name: &str, command: &[String], id: &
     }))
 }
 
+/// The image's volumes, and those of `--volume` that name a place only.
+fn volumes(args: &Args, base: &Value) -> Value {
+    let mut all = base.as_object().cloned().unwrap_or_default();
+    all.extend(args.volume.iter().filter(|text| !text.contains(':')).map(|place| (place.clone(), json!({}))));
+    if all.is_empty() { Value::Null } else { Value::Object(all) }
+}
+
 fn host_config(args: &Args) -> Result<Value> {
     Ok(json!({
-        "Binds": args.volume,
+        "Binds": args.volume.iter().filter(|text| text.contains(':')).collect::<Vec<_>>(),
         "NetworkMode": args.network.clone().unwrap_or_else(|| "none".to_string()),
+        "RestartPolicy": restart(args)?,
+        "LogConfig": {"Type": "json-file", "Config": {}},
         "AutoRemove": args.rm,
         "CapAdd": args.cap_add,
         "CapDrop": args.cap_drop,
@@ -102,6 +111,18 @@ fn host_config(args: &Args) -> Result<Value> {
         "Ulimits": args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<Vec<_>>>()?,
         "Sysctls": map(&args.sysctl, '='),
     }))
+}
+
+/// `no`, `always`, `unless-stopped`, `on-failure[:N]`.
+fn restart(args: &Args) -> Result<Value> {
+    let (name, most) = args.restart.split_once(':').unwrap_or((&args.restart, "0"));
+    let most: u64 = most.parse().with_context(|| format!("invalid restart policy format: maximum retry count must be an integer: '{}'", args.restart))?;
+    match name {
+        "no" | "always" | "unless-stopped" if most > 0 => bail!("maximum retry count cannot be used with restart policy '{name}'"),
+        "always" | "unless-stopped" | "on-failure" if args.rm => bail!("conflicting options: cannot specify both --restart and --rm"),
+        "no" | "always" | "unless-stopped" | "on-failure" => Ok(json!({"Name": name, "MaximumRetryCount": most})),
+        _ => bail!("invalid restart policy '{name}'"),
+    }
 }
 
 /// The image's variables, then files, then flags; a bare name takes this program's own value, or is left out.

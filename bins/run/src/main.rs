@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         let plan = Plan::new(&args)?;
         match args.plan {
             Some(format) => show::plan(&plan, format),
-            None => run::run(plan),
+            None => run::run(&args, plan),
         }
     })
 }

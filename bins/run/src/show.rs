@@ -22,15 +22,13 @@ pub fn plan(plan: &Plan, format: PlanFormat) -> Result<Outcome> {
 }
 
 fn document(plan: &Plan) -> Result<Value> {
-    let mut document = json!({ "origin": plan.origin, "notDone": plan.notes });
+    let mut document = json!({ "origin": plan.origin(), "kept": plan.kept, "notDone": plan.notes });
     let spec = serde_json::to_value(&plan.spec)?;
     for (key, value) in spec.as_object().into_iter().flatten() {
         document[key] = value.clone();
     }
     document["mounts"] = plan.spec.mounts.iter().map(mount).collect();
-    document["files"] = plan
-        .files
-        .iter()
+    document["files"] = plan.etc.iter()
         .map(|(name, text)| json!({ "destination": format!("/etc/{name}"), "content": text }))
         .collect();
     document["writtenOut"] = plan.write_out.is_some().into();

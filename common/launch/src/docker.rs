@@ -262,7 +262,7 @@ fn tmpfs(destination: &str, options: &str) -> Mount {
 }
 
 /// Bytes as docker and the kernel write them: `65536`, `64k`, `1g`.
-fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().ok()?;

@@ -2,7 +2,7 @@
 //!
 //! In reading order: how each driver marks what is gone ([`dialect`]), where a layer's files lie and which layers make a
 //! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]),
-//! poured into a sink ([`pour`](mod@pour)), two
+//! poured into a sink ([`pour`](mod@pour), [`folder`]), two
 //! trees side by side ([`compare`]), what a layer changes ([`diff`](mod@diff)), its tar ([`layer_tar`]), and what goes wrong
 //! ([`error`]).
 //!
@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod diff;
 pub mod drivers;
 pub mod error;
+pub mod folder;
 pub mod layer_tar;
 pub mod merge;
 mod owners;
@@ -23,6 +24,7 @@ pub mod walk;
 pub use compare::{Happened, Rules};
 pub use diff::{Difference, diff};
 pub use error::StorageError;
+pub use folder::Folder;
 pub use layer_tar::{Exactness, LayerTar, LayerTarError, Written};
 pub use merge::{Merged, open};
 pub use pour::{Poured, pour};

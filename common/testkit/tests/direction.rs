@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hostfs", &["model", "tarball"]),
     ("launch", &["model"]),
     ("layout", &["hostfs", "model"]),
+    ("lifecycle", &["host", "hostfs", "launch", "layout", "model", "storage"]),
     ("logs", &["hostfs", "model", "tarball"]),
     ("model", &[]),
     ("storage", &["hostfs", "model", "tarball"]),

@@ -1,0 +1,149 @@
+//! Starts a container that is on the data root: makes its spec from its record, starts it, writes that it runs.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use host::Host;
+use hostfs::Wait;
+use launch::docker::{self, Joined, Surroundings};
+use launch::relay::Ends;
+use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
+use launch::{Started, Streams};
+use layout::docker_content::write::Writer;
+use model::{Container, Finding};
+use rustix::pipe::{PipeFlags, pipe_with};
+use serde_json::Value;
+
+use crate::error::{LifeError, at};
+use crate::{files, mounts, record, runtime};
+
+/// A container ready to be started: its spec, and what its record asks for that is not done.
+pub struct Ready {
+    /// What it is to be.
+    pub spec: Spec,
+    /// What is not done, one line each.
+    pub notes: Vec<String>,
+    /// What could not be read.
+    pub findings: Vec<Finding>,
+}
+
+/// Makes the spec of a container of the root at `root`.
+pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, LifeError> {
+    let writer = Writer::open(root, Wait::Yes(&mut |_| ()))?;
+    let place = writer.container_place(&container.id)?;
+    let mut findings = Vec::new();
+    let (inspect, more) = layout::inspect_container(host.root(), host.stores(), container);
+    findings.extend(more);
+    let (rootfs, more) = host.rootfs(container)?;
+    findings.extend(more);
+    let layers = files::layers(host, &rootfs, &mut findings)?.unwrap_or_default();
+    let read_only = inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
+    let root_files = match &place.work {
+        None => RootFiles { lower: vec![writer.path(&place.diff)], changes: Changes::InPlace, read_only },
+        Some(work) => RootFiles {
+            lower: layers.into_iter().skip(1).collect(),
+            changes: Changes::Layer(Upper { diff: writer.path(&place.diff), work: writer.path(work) }),
+            read_only,
+        },
+    };
+    let folder = writer.path(&model::HostPath::from("containers").join(container.id.as_str()));
+    let raw = raw(&folder)?;
+    let mut notes = Vec::new();
+    let mut own = mounts::of_record(&raw["MountPoints"]);
+    own.extend(mounts::of_etc(&folder));
+    let around = Surroundings {
+        id: container.id.as_str().to_string(),
+        root: root_files,
+        passwd: files::read(host, &rootfs, "etc/passwd")?,
+        group: files::read(host, &rootfs, "etc/group")?,
+        mounts: own,
+        network: network(&inspect, &mut notes),
+        joined: Joined::default(),
+        link_env: Vec::new(),
+    };
+    let (spec, more) = docker::spec(&inspect, around)?;
+    notes.extend(more);
+    Ok(Ready { spec, notes, findings })
+}
+
+/// The network namespace that a record asks for.
+pub fn network(inspect: &Value, notes: &mut Vec<String>) -> Namespace {
+    match inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or("none") {
+        "host" => Namespace::Host,
+        "none" => Namespace::New,
+        other => match other.strip_prefix("container:").map(str::parse::<u32>) {
+            Some(Ok(pid)) => Namespace::Of(PathBuf::from(format!("/proc/{pid}/ns/net"))),
+            _ => {
+                // GAP: run does not connect containers to bridges itself; `net up` does that for a running one.
+                notes.push(format!("the network '{other}' is not connected: the container has loopback only ('net up' connects it)"));
+                Namespace::New
+            }
+        },
+    }
+}
+
+/// The container's own record, as it lies.
+pub fn raw(folder: &Path) -> Result<Value, LifeError> {
+    let path = folder.join("config.v2.json");
+    let bytes = std::fs::read(&path).map_err(at("read", &path))?;
+    serde_json::from_slice(&bytes).map_err(|error| at("read", &path)(error.into()))
+}
+
+/// Changes the record of a container under the root's lock, held for this long only.
+pub fn update(root: &Path, container: &model::Id, change: impl FnOnce(&mut Value)) -> Result<(), LifeError> {
+    let writer = Writer::open(root, Wait::Yes(&mut |_| ()))?;
+    let folder = writer.path(&model::HostPath::from("containers").join(container.as_str()));
+    let mut record = raw(&folder)?;
+    change(&mut record);
+    Ok(writer.write_record(container, &record, false)?)
+}
+
+/// Starts it and writes that it runs; where it cannot, writes why. This process must have one thread.
+pub fn start(root: &Path, id: &model::Id, spec: &Spec, streams: Streams, folder: &runtime::Folder) -> Result<Started, LifeError> {
+    match launch::start(spec, streams, folder.path(), |_| Ok(())) {
+        Ok(started) => {
+            update(root, id, |own| record::started(own, started.pid, launch::log::now()))?;
+            Ok(started)
+        }
+        Err(error) => {
+            update(root, id, |own| record::refused(own, error.status(), &error.to_string()))?;
+            Err(error.into())
+        }
+    }
+}
+
+/// A container's streams: its ends, the socket its terminal comes through, and our ends.
+pub fn streams(terminal: bool, input: bool) -> Result<(Streams, Option<OwnedFd>, Ends), LifeError> {
+    if terminal {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = pair.map_err(|errno| LifeError::Machine("make a socket", errno.into()))?;
+        return Ok((Streams::Terminal { socket: theirs }, Some(ours), Ends::Plain { stdin: None, stdout: None, stderr: None }));
+    }
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| LifeError::Machine("make a pipe", errno.into()));
+    let (out, stdout) = pipe()?;
+    let (err, stderr) = pipe()?;
+    let (stdin, own) = if input {
+        let (theirs, ours) = pipe()?;
+        (theirs, Some(ours))
+    } else {
+        (OwnedFd::from(File::open("/dev/null").map_err(at("open", "/dev/null"))?), None)
+    };
+    Ok((Streams::Plain { stdin, stdout, stderr }, None, Ends::Plain { stdin: own, stdout: Some(out), stderr: Some(err) }))
+}
+
+/// Takes the other end of the container's terminal.
+pub fn receive_terminal(socket: &OwnedFd) -> Result<OwnedFd, LifeError> {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let fail = |error| LifeError::Machine("take the container's terminal", error);
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut word = [0u8; 1];
+    recvmsg(socket, &mut [std::io::IoSliceMut::new(&mut word)], &mut control, RecvFlags::CMSG_CLOEXEC).map_err(|errno| fail(errno.into()))?;
+    let handles = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(handles) => Some(handles),
+        _ => None,
+    });
+    handles.flatten().next().ok_or_else(|| fail(std::io::ErrorKind::UnexpectedEof.into()))
+}

@@ -1,0 +1,69 @@
+//! Why a container could not be made, started or ended.
+
+use std::io;
+use std::path::PathBuf;
+
+use launch::StartError;
+use launch::docker::DockerError;
+use layout::LayoutError;
+use layout::docker_content::write::EditError;
+
+/// Why a step of a container's life failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LifeError {
+    /// The data root.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// Its records.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// Its files.
+    #[error("cannot find the container's files")]
+    Files(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What its record asks for.
+    #[error(transparent)]
+    Record(#[from] DockerError),
+    /// The launcher.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A name that another container has; the text is docker's.
+    #[error("Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name.")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        id: String,
+    },
+    /// A mount that cannot be had.
+    #[error("{0}")]
+    Mount(String),
+    /// A file of this machine.
+    #[error("cannot {doing} '{}'", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something of this machine that has no path.
+    #[error("cannot {0}")]
+    Machine(&'static str, #[source] io::Error),
+}
+
+impl LifeError {
+    /// Docker's exit status for it: 126 or 127 where the program cannot be run, else 125.
+    pub fn status(&self) -> u8 {
+        match self {
+            LifeError::Start(error) => error.status(),
+            _ => 125,
+        }
+    }
+}
+
+/// An error about a path of this machine.
+pub(crate) fn at(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> LifeError {
+    let path = path.into();
+    move |source| LifeError::File { doing, path, source }
+}

@@ -1,0 +1,115 @@
+//! A container's files: its layers as folders of this machine, single files of it, and what docker puts in its `/etc`.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use host::Host;
+use model::{EntryPath, Finding, HostPath, Kind, Rootfs, Source};
+use serde_json::Value;
+use storage::dialect::Dialect;
+
+use crate::LifeError;
+
+/// Where the layers lie, top first; or `None` where the kernel cannot join them: another driver's marks, shifted owners,
+/// or an evidence root that is a tar. Then the tree has to be written out first.
+pub fn layers(host: &Host, rootfs: &Rootfs, findings: &mut Vec<Finding>) -> Result<Option<Vec<PathBuf>>, LifeError> {
+    let (branches, more) = storage::drivers::stack(host.root(), rootfs).map_err(|error| LifeError::Files(error.into()))?;
+    findings.extend(more);
+    let joins = |dialect| matches!(dialect, Dialect::Plain | Dialect::Overlay { user: false });
+    let can = host.root().path().is_dir() && rootfs.ids.uids.is_empty() && branches.iter().all(|branch| joins(branch.dialect));
+    Ok(can.then(|| branches.iter().map(|branch| on_this_machine(host, &branch.path)).collect()))
+}
+
+/// The path of this machine for one of the evidence.
+pub fn on_this_machine(host: &Host, path: &HostPath) -> PathBuf {
+    host.root().path().join(OsStr::from_bytes(path.as_bytes()))
+}
+
+/// One small file of the merged tree; empty where there is none.
+pub fn read(host: &Host, rootfs: &Rootfs, path: &str) -> Result<Vec<u8>, LifeError> {
+    const MOST: u64 = 4 << 20;
+    let wanted = EntryPath::parse(path.as_bytes()).expect("the callers' paths are their own");
+    let mut tree = storage::open(host.root(), rootfs).map_err(|error| LifeError::Files(error.into()))?;
+    while let Some(entry) = tree.next_entry().map_err(LifeError::Files)? {
+        if entry.path == wanted && matches!(entry.kind, Kind::File { size: 1.. }) {
+            let mut content = Vec::new();
+            let read = tree.content().map_err(LifeError::Files)?.take(MOST).read_to_end(&mut content);
+            return read.map(|_| content).map_err(|error| LifeError::Files(error.into()));
+        }
+        if entry.path >= wanted {
+            break;
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// `hostname`, `hosts` and `resolv.conf` as docker makes them, by name and content. `address` is the container's own.
+pub fn etc(record: &Value, address: Option<&str>) -> Vec<(String, String)> {
+    let host = &record["HostConfig"];
+    let list = |key: &str| -> Vec<String> {
+        host[key].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
+    };
+    let own = record["Config"]["Hostname"].as_str().unwrap_or_default().to_string();
+    let domain = record["Config"]["Domainname"].as_str().filter(|name| !name.is_empty());
+    let mut hosts = HOSTS.to_string();
+    for extra in list("ExtraHosts") {
+        if let Some((name, address)) = extra.split_once(':').or_else(|| extra.split_once('=')) {
+            hosts.push_str(&format!("{address}\t{name}\n"));
+        }
+    }
+    if let Some(address) = address {
+        let full = domain.map(|domain| format!("{own}.{domain} ")).unwrap_or_default();
+        hosts.push_str(&format!("{address}\t{full}{own}\n"));
+    }
+    let theirs = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let resolv = resolv_conf(&theirs, &list("Dns"), &list("DnsSearch"), &list("DnsOptions"));
+    vec![("hostname".into(), format!("{own}\n")), ("hosts".into(), hosts), ("resolv.conf".into(), resolv)]
+}
+
+/// What every container finds in its `hosts` (moby v20.10.24 libnetwork/etchosts/etchosts.go).
+const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
+                     ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
+/// The host's own, but for what the record says; a server on loopback answers nobody inside, so it goes, and where none is
+/// left docker takes Google's (moby v20.10.24 libnetwork/resolvconf/resolvconf.go FilterResolvDNS).
+fn resolv_conf(theirs: &str, servers: &[String], search: &[String], options: &[String]) -> String {
+    let local = |line: &str| line.split_whitespace().nth(1).is_some_and(|server| server.starts_with("127.") || server == "::1");
+    let keep = |line: &&str| match line.split_whitespace().next() {
+        Some("nameserver") => servers.is_empty() && !local(line),
+        Some("search" | "domain") => search.is_empty(),
+        Some("options") => options.is_empty(),
+        _ => false,
+    };
+    let mut lines: Vec<String> = theirs.lines().filter(keep).map(str::to_string).collect();
+    lines.extend(servers.iter().map(|server| format!("nameserver {server}")));
+    if !lines.iter().any(|line| line.starts_with("nameserver")) {
+        lines.extend(["nameserver 8.8.8.8".to_string(), "nameserver 8.8.4.4".to_string()]);
+    }
+    if !search.is_empty() && search != ["."] {
+        lines.push(format!("search {}", search.join(" ")));
+    }
+    if !options.is_empty() {
+        lines.push(format!("options {}", options.join(" ")));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_on_loopback_are_not_handed_on() {
+        let own = |list: &[&str]| list.iter().map(|text| text.to_string()).collect::<Vec<_>>();
+        let theirs = "# note\nnameserver 127.0.0.53\nnameserver 10.0.0.1\nsearch lan\noptions edns0\n";
+        for (servers, search, options, said) in [
+            (vec![], vec![], vec![], "nameserver 10.0.0.1\nsearch lan\noptions edns0\n"),
+            (own(&["1.1.1.1"]), own(&["."]), own(&["ndots:1"]), "nameserver 1.1.1.1\noptions ndots:1\n"),
+        ] {
+            assert_eq!(resolv_conf(theirs, &servers, &search, &options), said);
+        }
+        assert_eq!(resolv_conf("nameserver 127.0.0.1\n", &[], &[], &[]), "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
+    }
+}

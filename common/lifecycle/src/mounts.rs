@@ -1,0 +1,73 @@
+//! What is mounted in a container, with sources on this machine.
+
+use std::path::{Path, PathBuf};
+
+use host::Host;
+use launch::spec::{Mount, MountSource};
+use serde_json::Value;
+
+use crate::files::on_this_machine;
+
+/// The mounts of an old container, whose sources are evidence: never written, since each lies under a layer in memory.
+/// What is not here is left out and named in `notes`. `host_root` is the old host's own `/`.
+pub fn of_evidence(record: &Value, host: &Host, host_root: Option<&Path>, notes: &mut Vec<String>) -> Vec<Mount> {
+    let mut out = Vec::new();
+    for mount in record["Mounts"].as_array().into_iter().flatten() {
+        let text = |key: &str| mount[key].as_str().unwrap_or_default();
+        if text("Type") == "tmpfs" || text("Destination").is_empty() {
+            continue;
+        }
+        match evidence(text("Source"), host, host_root).filter(|path| path.exists()) {
+            Some(path) => out.push(Mount {
+                destination: PathBuf::from(text("Destination")),
+                source: MountSource::BindOverlay { path },
+                read_only: !mount["RW"].as_bool().unwrap_or(true),
+                from: "Mounts".to_string(),
+            }),
+            None => notes.push(format!(
+                "nothing is mounted on '{}': '{}' of the old host is not here (--host-root says where its / is)",
+                text("Destination"),
+                text("Source")
+            )),
+        }
+    }
+    out
+}
+
+/// Where a path of the old host lies in the evidence: below the data root, or below the host's own `/`.
+fn evidence(source: &str, host: &Host, host_root: Option<&Path>) -> Option<PathBuf> {
+    if !source.starts_with('/') {
+        return None;
+    }
+    let inside = host.stores().iter().find_map(|store| store.rebase(source.as_bytes()));
+    match inside {
+        Some(path) => Some(on_this_machine(host, &path)),
+        None => host_root.map(|top| top.join(source.trim_start_matches('/'))),
+    }
+}
+
+/// The mounts of a container of this machine: its record's own, as docker keeps them in `MountPoints`.
+pub fn of_record(points: &Value) -> Vec<Mount> {
+    let map = points.as_object().into_iter().flatten();
+    map.filter_map(|(destination, point)| {
+        let source = point["Source"].as_str().filter(|source| source.starts_with('/'))?;
+        Some(Mount {
+            destination: PathBuf::from(destination),
+            source: MountSource::Bind { path: PathBuf::from(source) },
+            read_only: !point["RW"].as_bool().unwrap_or(true),
+            from: "MountPoints".to_string(),
+        })
+    })
+    .collect()
+}
+
+/// The files of a container's `/etc`, from the folder where they lie.
+pub fn of_etc(folder: &Path) -> Vec<Mount> {
+    let mount = |name: &str| Mount {
+        destination: Path::new("/etc").join(name),
+        source: MountSource::Bind { path: folder.join(name) },
+        read_only: false,
+        from: "docker's default".to_string(),
+    };
+    ["hostname", "hosts", "resolv.conf"].into_iter().map(mount).collect()
+}

@@ -1,0 +1,151 @@
+//! A sink that writes a tree into a folder: owners, modes, times, attributes, holes and hard links as they are.
+//!
+//! Everything is made by handle below the folder and nothing is followed, so that a tree from a hostile host stays in it.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use model::{Content, Entry, EntryPath, Kind, Metadata, Sink, StreamError, Timestamp};
+use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+
+/// Writes a tree into a folder.
+pub struct Folder {
+    top: OwnedFd,
+    directories: Vec<(EntryPath, Timestamp)>,
+}
+
+/// What could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} '{path}'")]
+struct FolderError {
+    doing: &'static str,
+    path: EntryPath,
+    source: std::io::Error,
+}
+
+impl Folder {
+    /// A sink for the folder at `path`, which must be there.
+    pub fn open(path: &Path) -> std::io::Result<Folder> {
+        let top = fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Folder { top, directories: Vec::new() })
+    }
+
+    fn directory(&self, path: &EntryPath) -> Result<OwnedFd, Errno> {
+        let below: &[u8] = if path.is_root() { b"." } else { path.as_bytes() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        fs::openat2(&self.top, below, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    fn make(&mut self, entry: &Entry, content: Option<&mut dyn Content>) -> Result<(), Errno> {
+        let above = self.directory(&entry.path.parent().unwrap_or_default())?;
+        let name = entry.path.name();
+        match &entry.kind {
+            Kind::Directory => {
+                if !entry.path.is_root() {
+                    fs::mkdirat(&above, name, Mode::from_raw_mode(0o700))?;
+                }
+                let handle = self.directory(&entry.path)?;
+                self.directories.push((entry.path.clone(), entry.meta.mtime));
+                return dress(&handle, &entry.meta);
+            }
+            Kind::File { size } => return write(&above, name, *size, &entry.meta, content),
+            Kind::HardLink { target } => {
+                let from = self.directory(&target.parent().unwrap_or_default())?;
+                return fs::linkat(&from, target.name(), &above, name, AtFlags::empty());
+            }
+            Kind::Symlink { target } => fs::symlinkat(&**target, &above, name)?,
+            Kind::CharDevice { major, minor } => node(&above, name, FileType::CharacterDevice, *major, *minor)?,
+            Kind::BlockDevice { major, minor } => node(&above, name, FileType::BlockDevice, *major, *minor)?,
+            Kind::Fifo => node(&above, name, FileType::Fifo, 0, 0)?,
+            Kind::Socket => node(&above, name, FileType::Socket, 0, 0)?,
+        }
+        let own = fs::openat(&above, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        dress_special(&own, entry)
+    }
+}
+
+impl Sink for Folder {
+    fn entry(&mut self, entry: &Entry, content: Option<&mut dyn Content>) -> Result<(), StreamError> {
+        self.make(entry, content).map_err(|errno| FolderError { doing: "make", path: entry.path.clone(), source: errno.into() }.into())
+    }
+
+    fn finish(&mut self) -> Result<(), StreamError> {
+        // Whatever was made in a directory moved its time: deepest first, each is set once nothing more comes.
+        while let Some((path, mtime)) = self.directories.pop() {
+            let set = self.directory(&path).and_then(|handle| fs::futimens(&handle, &times(mtime)));
+            set.map_err(|errno| FolderError { doing: "set the time of", path, source: errno.into() })?;
+        }
+        Ok(())
+    }
+}
+
+fn write(above: &OwnedFd, name: &[u8], size: u64, meta: &Metadata, content: Option<&mut dyn Content>) -> Result<(), Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(above, name, flags, Mode::from_raw_mode(0o600))?;
+    fs::ftruncate(&file, size)?;
+    if let Some(content) = content {
+        let extents = content.extents().to_vec();
+        let mut buffer = vec![0u8; 128 * 1024];
+        for extent in extents {
+            let mut at = extent.offset;
+            let end = extent.offset + extent.size;
+            while at < end {
+                let most = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+                let n = content.read(&mut buffer[..most]).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                if n == 0 {
+                    return Err(Errno::IO);
+                }
+                let mut done = 0;
+                while done < n {
+                    done += rustix::io::pwrite(&file, &buffer[done..n], at + done as u64)?;
+                }
+                at += n as u64;
+            }
+        }
+    }
+    dress(&file, meta)?;
+    fs::futimens(&file, &times(meta.mtime))
+}
+
+/// Owner, attributes and mode of an open file or directory; the mode last, since a new owner takes setuid away, and a
+/// capability before it would go with the owner too.
+fn dress(handle: &OwnedFd, meta: &Metadata) -> Result<(), Errno> {
+    fs::fchown(handle, Some(owner(meta.uid)?), Some(group(meta.gid)?))?;
+    fs::fchmod(handle, Mode::from_raw_mode(meta.mode))?;
+    for (key, value) in &meta.xattrs {
+        fs::fsetxattr(handle, &**key, value, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// The same for what cannot be opened: through the path of a handle on it.
+fn dress_special(handle: &OwnedFd, entry: &Entry) -> Result<(), Errno> {
+    let meta = &entry.meta;
+    fs::chownat(handle, "", Some(owner(meta.uid)?), Some(group(meta.gid)?), AtFlags::EMPTY_PATH)?;
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    if !matches!(entry.kind, Kind::Symlink { .. }) {
+        fs::chmod(&path, Mode::from_raw_mode(meta.mode))?;
+    }
+    for (key, value) in &meta.xattrs {
+        fs::setxattr(&path, &**key, value, XattrFlags::empty())?;
+    }
+    fs::utimensat(handle, "", &times(meta.mtime), AtFlags::EMPTY_PATH)
+}
+
+fn node(above: &OwnedFd, name: &[u8], kind: FileType, major: u32, minor: u32) -> Result<(), Errno> {
+    fs::mknodat(above, name, kind, Mode::from_raw_mode(0o600), fs::makedev(major, minor))
+}
+
+fn owner(id: u64) -> Result<Uid, Errno> {
+    u32::try_from(id).map(Uid::from_raw).map_err(|_| Errno::OVERFLOW)
+}
+
+fn group(id: u64) -> Result<Gid, Errno> {
+    u32::try_from(id).map(Gid::from_raw).map_err(|_| Errno::OVERFLOW)
+}
+
+fn times(mtime: Timestamp) -> Timestamps {
+    let at = Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanos) };
+    Timestamps { last_access: at, last_modification: at }
+}
