@@ -19,10 +19,30 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let subject = || format!("cannot compare container '{}'", shown(args.container.as_bytes()));
     let rootfs = findings.take(host.rootfs(&container).with_context(subject)?);
     let rules = rules(&host, &container);
-    let differences = findings.take(storage::diff(host.root(), &rootfs, rules).with_context(subject)?);
+    let mut differences = findings.take(storage::diff(host.root(), &rootfs, rules).with_context(subject)?);
+    if host.store(container.store).generation == Generation::ContainersStorage {
+        differences.retain(|difference| !PODMANS_OWN.contains(&difference.path.as_bytes()));
+    }
     print(&differences, args.format)?;
     Ok(Outcome::done().and_findings(findings))
 }
+
+/// What podman itself puts into every container, and leaves out of its answer (podman libpod/diff.go `initInodes`,
+/// v5.8.2).
+const PODMANS_OWN: [&[u8]; 12] = [
+    b"dev",
+    b"etc/hostname",
+    b"etc/hosts",
+    b"etc/mtab",
+    b"etc/resolv.conf",
+    b"proc",
+    b"run",
+    b"run/.containerenv",
+    b"run/notify",
+    b"run/podman-init",
+    b"run/secrets",
+    b"sys",
+];
 
 /// Rules changed with docker 1.3 and 1.6. Records do not name the version, but both brought new keys: `AppArmorProfile`
 /// and `LogPath` (moby v1.3.0 and v1.6.0 daemon/container.go).

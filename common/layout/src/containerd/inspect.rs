@@ -98,6 +98,10 @@ pub(crate) fn image(image: &Image, named: &Named, config: &ImageConfig, stored: 
     out.insert("RepoDigests".into(), digests.into());
     out.insert("Parent".into(), image.parent.as_ref().map_or(String::new(), |id| format!("sha256:{}", id.as_str())).into());
     out.append(&mut config.inspect());
+    // Docker takes the last step's (moby daemon/containerd/image_inspect.go, v29.7.2).
+    if out.get("Comment").is_none_or(|comment| comment == "") {
+        out.insert("Comment".into(), config.last_comment().into());
+    }
     out.insert("Size".into(), stored.into());
     let driver = image.layers.first().map_or("overlayfs", |layer| layer.driver.name());
     out.insert("GraphDriver".into(), json!({"Data": null, "Name": driver}));

@@ -48,6 +48,12 @@ impl ImageConfig {
         self.value.pointer("/history/0/comment").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The remark of the last step.
+    pub fn last_comment(&self) -> &str {
+        let steps = self.value.get("history").and_then(Value::as_array);
+        steps.and_then(|steps| steps.last()?.get("comment")?.as_str()).unwrap_or_default()
+    }
+
     /// Docker's inspect of an image without what the store adds (`Id`, `RepoTags`, `Size`, …). Keys of the config that
     /// docker does not show are kept under their own names.
     pub fn inspect(&self) -> Map<String, Value> {

@@ -15,13 +15,11 @@ pub fn place(home: HostPath, dialect: Dialect) -> Place {
     Place { path: home.join("diff"), dialect, whole: false }
 }
 
-/// containers/storage leaves a file where fuse-overlayfs makes its mounts (drivers/overlay/overlay.go, `.has-mount-program`).
+/// containers/storage says in a file whether fuse-overlayfs makes its mounts (drivers/overlay/overlay.go,
+/// `.has-mount-program`: `true` or `false`).
 pub fn dialect(root: &Root, layer: &LayerRef, user: bool) -> Dialect {
-    if root.exists(&layer.folder.join(".has-mount-program")) {
-        Dialect::Fuse { user }
-    } else {
-        Dialect::Overlay { user }
-    }
+    let said = root.read(&layer.folder.join(".has-mount-program"), 64);
+    if said.is_ok_and(|said| said.trim_ascii() == b"true") { Dialect::Fuse { user } } else { Dialect::Overlay { user } }
 }
 
 /// The layers that `lower` names; those of the record where it is lost or leads astray.
