@@ -2,8 +2,8 @@
 //!
 //! In reading order: how each driver marks what is gone ([`dialect`]), where a layer's files lie and which layers make a
 //! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]),
-//! poured into a sink ([`pour`](mod@pour), [`folder`]), two
-//! trees side by side ([`compare`]), what a layer changes ([`diff`](mod@diff)), its tar ([`layer_tar`]), and what goes wrong
+//! poured into a sink ([`pour`](mod@pour), [`folder`]), two trees side by side ([`compare`]), what a layer changes
+//! ([`diff`](mod@diff)), its tar ([`layer_tar`]), a layer's tar unpacked into a folder ([`unpack`]), and what goes wrong
 //! ([`error`]).
 //!
 //! Nothing here may know JSON records or generations: whoever reads those hands over a [`model::Rootfs`].
@@ -19,6 +19,7 @@ pub mod layer_tar;
 pub mod merge;
 mod owners;
 pub mod pour;
+pub mod unpack;
 pub mod walk;
 
 pub use compare::{Happened, Rules};
