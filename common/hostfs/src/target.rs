@@ -103,6 +103,11 @@ impl Target {
         Ok(File::from(fd))
     }
 
+    /// Makes a new file, which must not be there, with this content. It is not synced: many files share one sync.
+    pub fn write_new(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
+        self.create_file(path, mode)?.write_all(bytes).map_err(|error| self.failed("write", path, error, bytes.len()))
+    }
+
     /// Makes a directory and those above it where they are missing; `mode` is for the ones that are made.
     pub fn make_dirs(&self, path: &HostPath, mode: u32) -> Result<(), WriteError> {
         let mut made = HostPath::default();
@@ -231,8 +236,9 @@ impl Target {
         os::open(self.fd.as_fd(), path.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY, Links::Refused)
     }
 
-    /// An error of writing; where there was no room, one that says how much there is.
-    fn failed(&self, doing: &'static str, path: &HostPath, error: impl Into<io::Error>, bytes: usize) -> WriteError {
+    /// An error of writing below the root, for those who write by handle; where there was no room for so many bytes, one
+    /// that says how much there is.
+    pub fn failed(&self, doing: &'static str, path: &HostPath, error: impl Into<io::Error>, bytes: usize) -> WriteError {
         let source = error.into();
         if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             && let Ok(room) = self.room()

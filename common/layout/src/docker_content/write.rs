@@ -34,6 +34,9 @@ pub use remove::Removed;
 const LOCK: &str = "dockless.lock";
 
 /// A root opened for writing. Dropping it removes what was staged and not made part of the root.
+///
+/// Until then, an image that it made and that has no name yet counts as unfinished: should the process be killed, the
+/// next writer removes it. So drop the writer before telling anyone the id of an image without a name.
 pub struct Writer {
     target: Target,
     store: Store,
@@ -63,9 +66,10 @@ impl Writer {
         // Time may have passed in waiting.
         daemon::refuse_owned(&target)?;
         let store = store(driver);
-        stage::sweep(&target, &store)?;
         let stage = stage::Stage::make(&mut target)?;
-        Ok(Writer { target, store, stage, pending: Vec::new(), _lock: lock })
+        let mut writer = Writer { target, store, stage, pending: Vec::new(), _lock: lock };
+        writer.sweep()?;
+        Ok(writer)
     }
 
     /// The root, for reading.

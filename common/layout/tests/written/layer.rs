@@ -78,7 +78,7 @@ fn entries(tar: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// The tar-split of an archive: headers, names with checksums, padding (docs of the form: layouts/tar-split).
-fn split(tar: &[u8]) -> String {
+pub fn split(tar: &[u8]) -> String {
     let mut out = String::new();
     let mut position = 0;
     let mut line = |text: String| {
@@ -127,7 +127,7 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-fn gzip(text: &str) -> Vec<u8> {
+pub fn gzip(text: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("x"), text).unwrap();
     sh("gzip -n -c x", dir.path())

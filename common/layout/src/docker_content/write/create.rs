@@ -6,7 +6,7 @@
 use model::{Digest, Driver, HostPath, Id};
 use serde_json::Value;
 
-use super::layers::{driver_place, fill, random_hex, random_link, text};
+use super::layers::{driver_place, random_hex, random_link, text};
 use super::{EditError, Writer};
 use crate::docker::folders;
 use crate::docker_content::read::{driver_folder, image_store, mount_of};
@@ -80,8 +80,11 @@ impl Writer {
         self.target.make_dir(folder, 0o710)?;
         self.target.make_dir(&folder.join("diff"), 0o755)?;
         self.target.make_dir(&folder.join("work"), 0o700)?;
-        fill(&self.target, &folder.join("link"), random_link()?.as_bytes(), 0o644)?;
-        lower.map_or(Ok(()), |lower| fill(&self.target, &folder.join("lower"), lower.as_bytes(), 0o644))
+        self.target.write_new(&folder.join("link"), random_link()?.as_bytes(), 0o644)?;
+        if let Some(lower) = lower {
+            self.target.write_new(&folder.join("lower"), lower.as_bytes(), 0o644)?;
+        }
+        Ok(())
     }
 
     /// Makes a staged container, whose init layer is filled, part of the root under `id`.
@@ -94,7 +97,7 @@ impl Writer {
                 let below = text(&self.target, &init.join("lower")).map(|lower| format!(":{lower}")).unwrap_or_default();
                 let link = text(&self.target, &init.join("link")).unwrap_or_default();
                 self.make_overlay(&own, Some(format!("l/{link}{below}")))?;
-                fill(&self.target, &init.join("committed"), b"", 0o600)?;
+                self.target.write_new(&init.join("committed"), b"", 0o600)?;
             }
         }
         self.stage_mount(&staged)?;
@@ -107,20 +110,20 @@ impl Writer {
     fn stage_mount(&self, staged: &StagedContainer) -> Result<(), EditError> {
         let mount = staged.folder.join("mount");
         self.target.make_dir(&mount, 0o755)?;
-        let write = |name: &str, text: &str| fill(&self.target, &mount.join(name), text.as_bytes(), 0o644);
+        let write = |name: &str, text: &str| self.target.write_new(&mount.join(name), text.as_bytes(), 0o644);
         write("mount-id", &staged.mount_id)?;
         write("init-id", &format!("{}-init", staged.mount_id))?;
-        staged.chain.map_or(Ok(()), |chain| write("parent", &chain.to_string()))
+        Ok(staged.chain.map_or(Ok(()), |chain| write("parent", &chain.to_string()))?)
     }
 
     /// `containers/<id>`, staged, with the modes of 20.10.
     fn stage_folder(&self, staged: &StagedContainer, record: &ContainerRecord) -> Result<(), EditError> {
         let folder = staged.folder.join("folder");
         self.target.make_dir(&folder, 0o710)?;
-        fill(&self.target, &folder.join(folders::SINCE_1_10), &line(record.config), 0o600)?;
-        fill(&self.target, &folder.join("hostconfig.json"), &line(record.host_config), 0o644)?;
+        self.target.write_new(&folder.join(folders::SINCE_1_10), &line(record.config), 0o600)?;
+        self.target.write_new(&folder.join("hostconfig.json"), &line(record.host_config), 0o644)?;
         for (name, content) in record.files {
-            fill(&self.target, &folder.join(name), content.as_bytes(), 0o644)?;
+            self.target.write_new(&folder.join(name), content.as_bytes(), 0o644)?;
         }
         self.target.make_dir(&folder.join("checkpoints"), 0o700)?;
         Ok(self.target.make_dir(&folder.join("mounts"), 0o710)?)
@@ -130,7 +133,7 @@ impl Writer {
     fn publish_container(&mut self, staged: &StagedContainer, id: &Id) -> Result<ContainerPlace, EditError> {
         self.target.make_dirs(&image_store(&self.store).join("layerdb/mounts"), 0o700)?;
         self.target.make_dirs(&"containers".into(), 0o710)?;
-        fill(&self.target, &self.stage.made(&staged.mount_id), format!("container {id}").as_bytes(), 0o600)?;
+        self.target.write_new(&self.stage.made(&staged.mount_id), format!("container {id}").as_bytes(), 0o600)?;
         let place = driver_place(&self.store, &staged.mount_id);
         for (part, name) in [("init", format!("{}-init", staged.mount_id)), ("own", staged.mount_id.clone())] {
             let from = staged.folder.join(part);

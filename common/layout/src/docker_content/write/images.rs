@@ -9,6 +9,7 @@ use crate::json::{Notes, RECORD_LIMIT};
 
 impl Writer {
     /// Makes an image of its config and of the layers that this names, which must be there or committed. Gives its id.
+    /// Where that fails, nothing of it is left.
     pub fn put_image(&mut self, config: &[u8]) -> Result<Digest, EditError> {
         let id = sha256(config);
         for chain in chains(config, &config_of(&self.store, &id.into()))? {
@@ -16,15 +17,36 @@ impl Writer {
                 return Err(EditError::Invalid(format!("the image names a layer that is not there: chain {chain}")));
             }
         }
-        self.publish_layers()?;
-        let path = config_of(&self.store, &id.into());
+        let done = self.publish_layers().and_then(|()| self.publish_image(&id, config));
+        if done.is_err() {
+            // What the first error says counts; what cannot be undone now is undone by the next writer.
+            let _ = stage::undo_made(&self.target, &self.store, &self.stage);
+        }
+        done.map(|()| id)
+    }
+
+    fn publish_image(&self, id: &Digest, config: &[u8]) -> Result<(), EditError> {
         for folder in ["content", "metadata"] {
             self.target.make_dirs(&image_store(&self.store).join(format!("imagedb/{folder}/sha256")), 0o700)?;
         }
-        if !self.image_exists(&id) {
-            self.target.write(&path, config, 0o600)?;
+        if self.image_exists(id) {
+            return Ok(());
         }
-        Ok(id)
+        let mark = self.made_mark(id);
+        if !self.root().exists(&mark) {
+            self.target.write_new(&mark, b"", 0o600)?;
+        }
+        Ok(self.target.write(&config_of(&self.store, &Id::from(*id)), config, 0o600)?)
+    }
+
+    /// Says that this writer made the image.
+    fn made_mark(&self, id: &Digest) -> HostPath {
+        self.stage.made(&format!("image-{}", id.hex()))
+    }
+
+    /// Removes an image that this writer made, when it could not be finished.
+    pub(super) fn undo_image(&mut self, id: &Digest) -> Result<(), EditError> {
+        if self.root().exists(&self.made_mark(id)) { self.take_if_loose(id) } else { Ok(()) }
     }
 
     /// Records that an image was made on another one (`history`, `images -a`).

@@ -3,10 +3,9 @@
 //! What a layer needs to be opened, run and saved by dockerd: moby v20.10.24 daemon/graphdriver/overlay2/overlay.go,
 //! layer/filestore.go; each file's absence was tried on a real daemon.
 
-use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use hostfs::{Target, WriteError};
+use hostfs::Target;
 use model::{Digest, Driver, HostPath, Store};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -125,7 +124,7 @@ impl Writer {
             _ => Some(self.finish_overlay(&staged)?),
         };
         self.finish_record(&staged, diff_id, size, &cache_id)?;
-        fill(&self.target, &self.stage.made(&cache_id), chain.to_string().as_bytes(), 0o600)?;
+        self.target.write_new(&self.stage.made(&cache_id), chain.to_string().as_bytes(), 0o600)?;
         self.pending.push(Pending { staged, chain, cache_id, link });
         Ok(chain)
     }
@@ -134,23 +133,26 @@ impl Writer {
     fn finish_overlay(&self, staged: &StagedLayer) -> Result<String, EditError> {
         let files = staged.files();
         let link = random_link()?;
-        fill(&self.target, &files.join("link"), link.as_bytes(), 0o644)?;
+        self.target.write_new(&files.join("link"), link.as_bytes(), 0o644)?;
         if let Some(parent) = &staged.parent {
-            fill(&self.target, &files.join("lower"), self.lower(parent)?.as_bytes(), 0o644)?;
+            self.target.write_new(&files.join("lower"), self.lower(parent)?.as_bytes(), 0o644)?;
             self.target.make_dir(&files.join("work"), 0o700)?;
         }
         // Says that the layer is read-only, so that its diff may be read without a mount (20.10 and later).
-        fill(&self.target, &files.join("committed"), b"", 0o600)?;
+        self.target.write_new(&files.join("committed"), b"", 0o600)?;
         Ok(link)
     }
 
     /// The layer's own record. Files are as layer/filestore.go writes them; a newline after `size` loses the image.
     fn finish_record(&self, staged: &StagedLayer, diff_id: Digest, size: u64, cache_id: &str) -> Result<(), EditError> {
-        let write = |name: &str, text: &str| fill(&self.target, &staged.record().join(name), text.as_bytes(), 0o644);
+        let write = |name: &str, text: &str| self.target.write_new(&staged.record().join(name), text.as_bytes(), 0o644);
         write("diff", &diff_id.to_string())?;
         write("size", &size.to_string())?;
         write("cache-id", cache_id)?;
-        staged.parent.map_or(Ok(()), |parent| write("parent", &parent.to_string()))
+        if let Some(parent) = staged.parent {
+            write("parent", &parent.to_string())?;
+        }
+        Ok(())
     }
 
     /// The `lower` of a layer on `parent`: short names, nearest first.
@@ -251,12 +253,6 @@ pub(super) fn text(target: &Target, path: &HostPath) -> Option<String> {
     let raw = target.root().read(path, 4096).ok()?;
     let text = String::from_utf8(raw).ok()?.trim().to_string();
     (!text.is_empty()).then_some(text)
-}
-
-/// Writes a small file of a staged thing; it is synced with the rest of the layer.
-pub(super) fn fill(target: &Target, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), EditError> {
-    let mut file = target.create_file(path, mode)?;
-    Ok(file.write_all(bytes).map_err(|source| WriteError::At { doing: "write", path: path.clone(), source })?)
 }
 
 /// 64 hex digits, as docker's cache ids are (layer/layer_store.go, stringid.GenerateRandomID).

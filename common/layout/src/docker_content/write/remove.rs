@@ -158,6 +158,15 @@ impl Writer {
         self.image_exists(&parent).then_some(parent)
     }
 
+    /// Takes an image that has no name, no child and no container.
+    pub(super) fn take_if_loose(&mut self, id: &Digest) -> Result<(), EditError> {
+        let is_used = || self.containers().iter().any(|container| container.image == Some(*id));
+        if !self.image_exists(id) || !self.names_of(id)?.is_empty() || !self.children(id).is_empty() || is_used() {
+            return Ok(());
+        }
+        self.take_image(id, &mut Vec::new())
+    }
+
     /// Takes the image itself, then what only it needed.
     fn take_image(&mut self, id: &Digest, done: &mut Vec<Removed>) -> Result<(), EditError> {
         let gone = self.stage.gone("image", &id.hex());

@@ -10,7 +10,7 @@ use hostfs::Target;
 use model::{Digest, HostPath, Id, Store};
 
 use super::layers::{self, layer_record};
-use super::{EditError, containers, remove};
+use super::{EditError, Writer, containers, remove};
 use crate::docker::folders;
 
 /// The folder of one writer.
@@ -45,7 +45,8 @@ impl Stage {
         self.folder.join(format!("{what}-{}", self.count))
     }
 
-    /// Where the mark of a driver folder lies: made before the folder is moved into place, and says for which chain.
+    /// Where the mark of a driver folder, or of an image (`image-<id>`), lies: made before the thing itself. That of a
+    /// folder says for which chain it is.
     pub fn made(&self, cache_id: &str) -> HostPath {
         self.folder.join("made").join(cache_id)
     }
@@ -56,31 +57,40 @@ impl Stage {
     }
 }
 
-/// Finishes or undoes what killed writers left. Only folders of ours are touched; the caller holds the lock, so nobody
-/// is at work in them.
-pub(super) fn sweep(target: &Target, store: &Store) -> Result<(), EditError> {
-    for name in names(target, &TMP.into()).iter().filter(|name| name.starts_with(PREFIX)) {
-        let folder = HostPath::from(TMP).join(name);
-        let mut stage = Stage { folder: folder.clone(), count: 0 };
-        undo_made(target, store, &stage)?;
-        finish_gone(target, store, &mut stage)?;
-        target.remove_tree(&folder)?;
+impl Writer {
+    /// Finishes or undoes what killed writers left. Only folders of ours are touched; the lock is held, so nobody is at
+    /// work in them.
+    pub(super) fn sweep(&mut self) -> Result<(), EditError> {
+        for name in names(&self.target, &TMP.into()).iter().filter(|name| name.starts_with(PREFIX)) {
+            let stage = Stage { folder: HostPath::from(TMP).join(name), count: 0 };
+            if stage.folder == self.stage.folder {
+                continue;
+            }
+            for id in names(&self.target, &stage.folder.join("made")).iter().filter_map(|name| name.strip_prefix("image-")?.parse().ok()) {
+                self.take_if_loose(&id)?;
+            }
+            undo_made(&self.target, &self.store, &stage)?;
+            finish_gone(&self.target, &self.store, &stage)?;
+            self.target.remove_tree(&stage.folder)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// Removes driver folders whose layer never got its record.
-fn undo_made(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditError> {
-    for cache_id in names(target, &stage.folder.join("made")) {
-        let mark = stage.made(&cache_id);
-        if let Some(id) = layers::text(target, &mark).as_deref().and_then(|text| Id::new(text.strip_prefix("container ")?)) {
-            undo_container(target, store, stage, &cache_id, &id)?;
+/// Removes layers that were made and that nothing needs: driver folders without a record, and whole layers whose image
+/// never came; and the layers of containers that never got their folder.
+pub(super) fn undo_made(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditError> {
+    for cache_id in names(target, &stage.folder.join("made")).iter().filter(|name| is_ours(name)) {
+        let Some(mark) = layers::text(target, &stage.made(cache_id)) else { continue };
+        if let Some(id) = mark.strip_prefix("container ").and_then(Id::new) {
+            undo_container(target, store, stage, cache_id, &id)?;
             continue;
         }
-        let Some(chain) = layers::text(target, &mark).and_then(|text| text.parse::<Digest>().ok()) else { continue };
-        let recorded = layers::text(target, &layer_record(store, &chain).join("cache-id"));
-        if recorded.as_deref() != Some(cache_id.as_str()) && is_ours(&cache_id) {
-            layers::take_files(target, store, stage, &cache_id)?;
+        let Ok(chain) = mark.parse::<Digest>() else { continue };
+        if layers::text(target, &layer_record(store, &chain).join("cache-id")).as_ref() == Some(cache_id) {
+            remove::release(target, store, stage, chain)?;
+        } else {
+            layers::take_files(target, store, stage, cache_id)?;
         }
     }
     Ok(())
@@ -97,7 +107,7 @@ fn undo_container(target: &Target, store: &Store, stage: &Stage, mount_id: &str,
 }
 
 /// Finishes removals: whatever lies in `gone` is out of the root already, what it names may not be.
-fn finish_gone(target: &Target, store: &Store, stage: &mut Stage) -> Result<(), EditError> {
+fn finish_gone(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditError> {
     let gone = stage.folder.join("gone");
     let list = names(target, &gone);
     let of = |kind: &str| -> Vec<String> { list.iter().filter_map(|name| name.strip_prefix(kind)?.strip_prefix('-').map(str::to_string)).collect() };

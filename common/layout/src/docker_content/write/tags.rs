@@ -88,19 +88,28 @@ impl Writer {
     }
 
     /// Gives an image a name, `latest` where it has no tag; gives back the image that had this name before, if it was
-    /// another one.
+    /// another one. Where that fails, an image that this writer made and that has no other name is removed again.
     pub fn tag(&mut self, reference: &Reference, id: &Digest) -> Result<Option<Digest>, EditError> {
+        let done = self.set_name(reference, id);
+        if done.is_err() {
+            // What the first error says counts; what cannot be undone now is undone by the next writer.
+            let _ = self.undo_image(id);
+        }
+        done
+    }
+
+    fn set_name(&mut self, reference: &Reference, id: &Digest) -> Result<Option<Digest>, EditError> {
         if !self.image_exists(id) {
             return Err(EditError::NoImage(id.to_string()));
         }
         let reference = reference.clone().or_latest().by_digest();
         let mut names = self.names()?;
         let before = names.get(&reference);
+        self.note_updated(id)?;
         if before != Some(*id) {
             names.set(&reference, id);
             self.write_names(&names)?;
         }
-        self.note_updated(id)?;
         Ok(before.filter(|before| before != id))
     }
 
