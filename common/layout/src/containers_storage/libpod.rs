@@ -76,14 +76,16 @@ impl Libpod {
                 all.filter(|(id, _)| id.starts_with(prefix.as_bytes())).map(|(id, bucket)| record(id, bucket)).collect()
             }),
             Kind::Sqlite(database) => {
-                let sql = "SELECT c.ID, c.JSON, s.JSON FROM ContainerConfig c LEFT JOIN ContainerState s ON s.ID = c.ID ORDER BY c.ID";
-                let mut all = self.rows(database, sql, notes, |row| {
+                let wanted = prefix.replace('\'', "''");
+                let sql = format!(
+                    "SELECT c.ID, c.JSON, s.JSON FROM ContainerConfig c LEFT JOIN ContainerState s ON s.ID = c.ID \
+                     WHERE substr(c.ID, 1, length('{wanted}')) = '{wanted}' ORDER BY c.ID"
+                );
+                self.rows(database, &sql, notes, |row| {
                     let state: Option<String> = row.get(2)?;
                     let (id, config): (String, String) = (row.get(0)?, row.get(1)?);
                     Ok(Record { id, config: config.into(), state: state.unwrap_or_default().into(), networks: Vec::new() })
-                });
-                all.retain(|record| record.id.starts_with(prefix));
-                all
+                })
             }
         }
     }
@@ -159,5 +161,65 @@ impl Record {
         let config = json::value(&self.config, notes)?;
         let state = if self.state.is_empty() { Value::Null } else { json::value(&self.state, notes).unwrap_or_default() };
         Some((config, state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Podman's own statements (libpod/sqlite_state_internal.go, v5.8.2), as far as these tables need them.
+    const TABLES: &str = "
+        CREATE TABLE DBConfig(ID INTEGER PRIMARY KEY NOT NULL, SchemaVersion INTEGER NOT NULL, OS TEXT NOT NULL, StaticDir TEXT NOT NULL,
+            TmpDir TEXT NOT NULL, GraphRoot TEXT NOT NULL, RunRoot TEXT NOT NULL, GraphDriver TEXT NOT NULL, VolumeDir TEXT NOT NULL);
+        CREATE TABLE ContainerConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, PodID TEXT, JSON TEXT NOT NULL);
+        CREATE TABLE ContainerState(ID TEXT PRIMARY KEY NOT NULL, State INTEGER NOT NULL, ExitCode INTEGER, JSON TEXT NOT NULL);
+        CREATE TABLE PodConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, JSON TEXT NOT NULL);
+        CREATE TABLE VolumeConfig(Name TEXT PRIMARY KEY NOT NULL, StorageID TEXT, JSON TEXT NOT NULL);";
+
+    fn open(statements: &str) -> (Libpod, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = rusqlite::Connection::open(dir.path().join("db.sql")).unwrap();
+        connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0").unwrap();
+        connection.execute_batch(statements).unwrap();
+        // Copied while podman has it open, so that all rows stand in the log.
+        let copy = tempfile::tempdir().unwrap();
+        for file in ["db.sql", "db.sql-wal"] {
+            std::fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+        }
+        let root = Root::open(copy.path()).unwrap();
+        let libpod = Libpod::open(&root, &HostPath::default(), &mut Notes::new("", &HostPath::default())).unwrap();
+        (libpod, copy)
+    }
+
+    #[test]
+    fn tables_of_podman_5_are_read() {
+        let rows = r#"
+            INSERT INTO DBConfig VALUES(1, 1, 'linux', '', '', '/srv/storage', '', 'overlay', '');
+            INSERT INTO ContainerConfig VALUES('ab12', 'web', NULL, '{"id":"ab12","name":"web"}'), ('ab34', 'db', NULL, '{"id":"ab34"}'), ('cd', 'x', NULL, '{}');
+            INSERT INTO ContainerState VALUES('ab12', 3, NULL, '{"state":3}');
+            INSERT INTO VolumeConfig VALUES('v', NULL, '{"name":"v"}');"#;
+        let (libpod, _copy) = open(&format!("{TABLES}{rows}"));
+        let mut notes = Notes::new("", &libpod.path);
+        let found: Vec<(String, String, String)> = libpod
+            .containers("ab", &mut notes)
+            .into_iter()
+            .map(|record| (record.id, String::from_utf8(record.config).unwrap(), String::from_utf8(record.state).unwrap()))
+            .collect();
+        let row = |id: &str, config: &str, state: &str| (id.to_string(), config.to_string(), state.to_string());
+        assert_eq!(found, [row("ab12", r#"{"id":"ab12","name":"web"}"#, r#"{"state":3}"#), row("ab34", r#"{"id":"ab34"}"#, "")]);
+        assert_eq!(libpod.containers("", &mut notes).len(), 3);
+        assert_eq!(libpod.containers("a' OR '1'='1", &mut notes).len(), 0);
+        assert_eq!(libpod.setup(&mut notes).graph_root, "/srv/storage");
+        assert_eq!(libpod.volumes(&mut notes), [br#"{"name":"v"}"#]);
+        assert_eq!(notes.list, []);
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_a_finding() {
+        let (libpod, _copy) = open("CREATE TABLE DBConfig(GraphRoot TEXT, GraphDriver TEXT)");
+        let mut notes = Notes::new("", &libpod.path);
+        assert_eq!(libpod.containers("", &mut notes).len(), 0);
+        assert_eq!(notes.list.len(), 1);
     }
 }

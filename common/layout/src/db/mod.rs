@@ -8,5 +8,5 @@ pub mod protobuf;
 pub mod sqlite;
 
 /// Bytes that are read of one database at most. It is held in memory whole, and answers must fit in 128 MiB.
-/// GAP: larger databases are refused with a finding; docs/shortcomings.md.
+/// GAP: larger databases are refused with a finding (docs/shortcomings.md).
 pub const LIMIT: u64 = 96 * 1024 * 1024;
