@@ -3,7 +3,8 @@
 //! In reading order: how each driver marks what is gone ([`dialect`]), where a layer's files lie and which layers make a
 //! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]),
 //! poured into a sink ([`pour`](mod@pour), [`folder`]), two trees side by side ([`compare`]), what a layer changes
-//! ([`diff`](mod@diff)), its tar ([`layer_tar`]), a layer's tar unpacked into a folder ([`unpack`]), and what goes wrong
+//! ([`diff`](mod@diff)) and how much it holds ([`written`](mod@written)), its tar ([`layer_tar`]), a layer's tar unpacked
+//! into a folder ([`unpack`]), and what goes wrong
 //! ([`error`]).
 //!
 //! Nothing here may know JSON records or generations: whoever reads those hands over a [`model::Rootfs`].
@@ -21,6 +22,7 @@ mod owners;
 pub mod pour;
 pub mod unpack;
 pub mod walk;
+pub mod written;
 
 pub use compare::{Happened, Rules};
 pub use diff::{Difference, diff};
@@ -29,3 +31,4 @@ pub use folder::Folder;
 pub use layer_tar::{Exactness, LayerTar, LayerTarError, Written};
 pub use merge::{Merged, open};
 pub use pour::{Poured, pour};
+pub use written::written;
