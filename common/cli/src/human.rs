@@ -83,6 +83,21 @@ pub fn between(from: Timestamp, to: Timestamp) -> String {
     duration(if to.nanos < from.nanos { whole - 1 } else { whole })
 }
 
+/// The first twelve characters of an id without `sha256:`, as docker's tables show ids.
+pub fn short_id(id: &str) -> &str {
+    let bare = id.strip_prefix("sha256:").unwrap_or(id);
+    bare.char_indices().nth(12).map_or(bare, |(end, _)| &bare[..end])
+}
+
+/// A text cut to `length` characters, the last of them `…` where something was cut (docker/cli,
+/// cli/command/formatter/displayutils.go).
+pub fn ellipsis(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_string();
+    }
+    text.chars().take(length.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// This moment.
 pub fn now() -> Timestamp {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -112,6 +127,16 @@ mod tests {
             assert_eq!((size(bytes).as_str(), size_four(bytes).as_str()), (three, four), "{bytes}");
         }
         assert_eq!(size_spaced(24_653), "24.65 kB");
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        assert_eq!(ellipsis("/bin/sh -c 'echo keep'", 20), "/bin/sh -c 'echo ke…");
+        assert_eq!(
+            (ellipsis("äöü", 3).as_str(), ellipsis("äöü", 2).as_str(), ellipsis("ab", 0).as_str()),
+            ("äöü", "ä…", "…")
+        );
+        assert_eq!((short_id("sha256:0123456789abcdef"), short_id("ab")), ("0123456789ab", "ab"));
     }
 
     #[test]

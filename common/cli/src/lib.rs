@@ -1,12 +1,15 @@
 //! What all programs share towards the person.
 //!
 //! In reading order: how a program starts and ends ([`run`]), how old and docker's own spellings of flags are taken
-//! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is
+//! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is picked
+//! from a list ([`filter`]), whose columns are shown ([`era`]), what is
 //! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`json`],
 //! [`table`], [`human`], [`format`]), and the man page and completions ([`spec`]).
 //!
 //! Nothing here may know where anything is stored.
 
+pub mod era;
+pub mod filter;
 pub mod findings;
 pub mod format;
 pub mod human;
@@ -21,6 +24,8 @@ pub mod spelling;
 pub mod table;
 pub mod usage;
 
+pub use era::Era;
+pub use filter::{FilterArg, Filters};
 pub use findings::Findings;
 pub use format::{Format, Row, Rows, Template};
 pub use message::{Hinted, WithHint, note, warning, with_hint};

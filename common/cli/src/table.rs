@@ -6,12 +6,15 @@ use model::path::shown;
 /// Docker's tables pad columns to ten characters at least (cli/command/formatter/formatter.go: tabwriter with minimum
 /// width 10, padding 3).
 const NARROWEST: u16 = 10;
+/// Docker before 1.10 padded to twenty.
+const NARROWEST_OLD: u16 = 20;
 const PADDING: u16 = 3;
 
 /// A table: a header, and rows of the same number of cells. Every cell is escaped on its way in.
 #[derive(Clone, Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
+    narrowest: u16,
 }
 
 impl Table {
@@ -24,7 +27,14 @@ impl Table {
 
     /// A table without a header.
     pub fn bare() -> Table {
-        Table { rows: Vec::new() }
+        Table { rows: Vec::new(), narrowest: NARROWEST }
+    }
+
+    /// A table as docker before 1.10 printed it, with this header.
+    pub fn old(header: impl IntoIterator<Item = impl Into<String>>) -> Table {
+        let mut table = Table { rows: Vec::new(), narrowest: NARROWEST_OLD };
+        table.row(header);
+        table
     }
 
     /// Adds a row.
@@ -38,11 +48,13 @@ impl Table {
         let mut table = Comfy::new();
         table.load_style(TableStyle::default()).set_content_arrangement(ContentArrangement::Disabled);
         table.add_rows(self.rows);
-        set_widths(&mut table, columns);
+        set_widths(&mut table, columns, self.narrowest);
         let mut text = String::new();
         // Docker's tabwriter pads no row's last cell, but the cells before it even where that one is empty.
-        let last =
-            table.column_max_content_widths().last().map_or(0, |width| usize::from((width + PADDING).max(NARROWEST)));
+        let last = table
+            .column_max_content_widths()
+            .last()
+            .map_or(0, |width| usize::from((width + PADDING).max(self.narrowest)));
         for line in table.lines() {
             let spaces = line.len() - line.trim_end_matches(' ').len();
             text.push_str(&line[..line.len() - spaces.min(last)]);
@@ -52,11 +64,11 @@ impl Table {
     }
 }
 
-fn set_widths(table: &mut Comfy, columns: usize) {
+fn set_widths(table: &mut Comfy, columns: usize, narrowest: u16) {
     for at in 0..columns {
         if let Some(column) = table.column_mut(at) {
             column.set_padding((0, PADDING));
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST)));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(narrowest)));
         }
     }
 }

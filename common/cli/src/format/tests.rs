@@ -105,7 +105,7 @@ fn lists_are_printed_as_docker_prints_them() {
         ("{{.ID}}", "4f1c0b7a12d3\n0123456789ab\n"),
         (
             "table {{.Names | upper}}\\t{{.Label \"com.example.my-role\"}}",
-            "NAMES     my role\nWEB\\x1b   x\nA\nB,C       x\n",
+            "NAMES     my role\nWEB\\x1b   x\nA         \nB,C       x\n",
         ),
         ("{{.Label \"com.example.my-role\"}}{{.Label \"none\"}}", "x\nx\n"),
         (
