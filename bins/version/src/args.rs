@@ -1,0 +1,16 @@
+//! What can be typed.
+
+use clap::Parser;
+use cli::RootArg;
+
+/// Show versions of dockless and of the engines that wrote the root
+///
+/// Shows this program's version, and which engines' stores the data root holds. Without a root, only the former.
+#[derive(Parser, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    pub root: RootArg,
+    /// Print by a Go template, or 'json'
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
