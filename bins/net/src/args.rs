@@ -24,6 +24,12 @@ pub enum Verb {
     Up(UpArgs),
     /// Undo it for the named containers; for all, everything is as it was before the first
     Down(DownArgs),
+    /// List bridges and what is on them: ours with container and address, others' with their masquerade
+    Ls(LsArgs),
+    /// Compare docker's rules in this namespace with what the records imply: exit 0 for equal, 1 for different
+    Diff(DiffArgs),
+    /// Tell what stands between containers and the network here, and what to do: exit 1 where something is to be done
+    Check(CheckArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -75,6 +81,38 @@ pub struct DownArgs {
     /// Only print what would be undone
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct LsArgs {
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// How to show them
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: LsFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LsFormat {
+    Table,
+    Json,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct DiffArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Version whose rules are expected [default: by the chains that are there]
+    #[arg(long = "as", value_name = "VERSION", value_parser = dialect)]
+    pub dialect: Option<Dialect>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 #[derive(clap::Args, Debug)]

@@ -1,8 +1,11 @@
 //! `net`: the network that containers need, planned from their configs, made and unmade.
 
 mod args;
+mod check;
+mod diff;
 mod down;
 mod input;
+mod ls;
 mod plan;
 mod up;
 
@@ -15,5 +18,8 @@ fn main() -> ExitCode {
         Verb::Plan(verb) => plan::run(verb, &args.root),
         Verb::Up(verb) => up::run(verb, &args.root),
         Verb::Down(verb) => down::run(verb),
+        Verb::Ls(verb) => ls::run(verb),
+        Verb::Diff(verb) => diff::run(verb, &args.root),
+        Verb::Check(verb) => check::run(verb),
     })
 }

@@ -83,9 +83,14 @@ impl Attacher {
         state.read = merged.containers.iter().filter(|container| up.contains(&container.id)).map(|c| was_read(c, &state)).collect();
         state.configs = given(merged, &up, &plan, daemon);
         changes.undo.into_iter().for_each(|undo| state.remember(undo));
+        state.complete = false;
         self.store.write(&state)?;
         match make(&steps, &self.route, &self.netfilter) {
-            Ok(()) => Ok(Attached { plan, steps, findings }),
+            Ok(()) => {
+                state.complete = true;
+                self.store.write(&state)?;
+                Ok(Attached { plan, steps, findings })
+            }
             Err(error) => {
                 self.back(&before, &state, daemon)?;
                 Err(error.into())
@@ -281,7 +286,8 @@ fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
             Ok(inside) => {
                 let name = veth.name.clone();
                 let there = inside.within(move || Socket::route().and_then(|route| route.link(&name)));
-                if let Ok(Ok(Some(_))) = there {
+                let half_made = changes.steps.iter().any(|step| matches!(step, Step::Remove { link } if *link == veth.host_name));
+                if let (Ok(Ok(Some(_))), false) = (there, half_made) {
                     all.push(Conflict(format!("container '{title}' has an interface '{}' already", veth.name)));
                 }
             }

@@ -25,10 +25,11 @@ pub mod render;
 mod resolve;
 mod rule;
 pub mod state;
+pub mod survey;
 
 pub use daemon::Daemon;
 pub use plan::{Bridge, Dialect, Plan, Port, Sysctl, Veth};
-pub use planner::{plan, plan_beside};
+pub use planner::{plan, plan_beside, veth_name};
 pub use prefix::Prefix;
 pub use resolve::{Selection, Taken};
 pub use rule::{Chain, Family, Is, Match, Rule, RuleSet, Table, Target};

@@ -70,6 +70,11 @@ fn bridge(net: &Net, dialect: Dialect) -> Bridge {
     }
 }
 
+/// The bridge's end of a container's pair in a network: docker's form, the same every time.
+pub fn veth_name(id: &str, network: &str) -> String {
+    format!("veth{:07x}", hash(format!("{id}/{network}").as_bytes()) & 0xfff_ffff)
+}
+
 fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool, dialect: Dialect) -> impl Iterator<Item = Veth> + 'a {
     ctr.places.iter().enumerate().map(move |(index, place)| {
         let net = &nets[place.net];
@@ -78,7 +83,7 @@ fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool, dialect: Dialect) -> 
         // Docker's internal networks of 20.10 have a gateway, though nothing answers behind it; ours and 28's have none.
         let through = through && !(net.internal && matches!(dialect, Dialect::Docker28 | Dialect::Own));
         Veth {
-            host_name: format!("veth{:07x}", hash(format!("{}/{}", ctr.id, net.name).as_bytes()) & 0xfff_ffff),
+            host_name: veth_name(&ctr.id, &net.name),
             bridge: net.bridge.clone(),
             container: (ctr.id.clone(), ctr.title.clone()),
             network: net.name.clone(),

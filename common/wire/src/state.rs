@@ -97,6 +97,8 @@ pub struct State {
     pub read: Vec<Container>,
     /// How to undo it, in the order in which it was done.
     pub undo: Vec<Undo>,
+    /// Whether the last work on it came to its end; else any of it may be half done.
+    pub complete: bool,
 }
 
 impl State {

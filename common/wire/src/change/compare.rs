@@ -230,7 +230,11 @@ fn accept(changes: &mut Changes, program: &str, bridges: &[&str], state: &State)
 }
 
 fn veth(changes: &mut Changes, veth: &Veth, plan: &Plan, live: &Live, state: &State) {
-    match live.link(&veth.host_name) {
+    let half = |link: &&crate::netlink::link::Link| !state.complete && is_ours(state, &link.name, link.mac);
+    if live.link(&veth.host_name).filter(half).is_some() {
+        changes.steps.push(Step::Remove { link: veth.host_name.clone() });
+    }
+    match live.link(&veth.host_name).filter(|link| !half(link)) {
         Some(link) if is_ours(state, &link.name, link.mac) => {}
         Some(_) => changes.conflict(format!("container '{}' needs '{}', which is there", veth.container.1, veth.host_name)),
         None => {
