@@ -51,6 +51,7 @@ fn rules(host: &Host, container: &Container) -> Rules {
     match store.generation {
         Generation::DockerFirst => return Rules::Before1_3,
         Generation::DockerGraph => {}
+        Generation::ContainersStorage => return Rules::Podman,
         _ => return Rules::Today,
     }
     let raw = host.root().read(&container.record, RECORD_LIMIT).unwrap_or_default();

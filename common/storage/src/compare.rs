@@ -21,6 +21,8 @@ pub enum Rules {
     /// Docker 1.6 and later: a folder's time means nothing.
     #[default]
     Today,
+    /// Podman: as docker today, and `user.*` attributes count (containers/storage v1.43 pkg/archive/changes_linux.go).
+    Podman,
 }
 
 /// What happened to a name.
@@ -139,7 +141,9 @@ impl Compare {
         if dirs == (true, true) {
             return self.folders(&new, old, &now, &before);
         }
-        if differs(&now, &before, self.rules) || capability(&mut self.new, &new) != capability(&mut self.old, old) {
+        let counted = |xattrs: Xattrs| counted(&xattrs, self.rules);
+        let now_has = counted(self.new.xattrs(&new).unwrap_or_default());
+        if differs(&now, &before, self.rules) || now_has != counted(self.old.xattrs(old).unwrap_or_default()) {
             self.say(Happened::Changed, new);
         }
     }
@@ -148,9 +152,8 @@ impl Compare {
         let path = self.path(new);
         let Some(entered) = self.new.enter(new) else { return };
         let was = self.old.enter(old);
-        let caps = |xattrs: &Xattrs| xattrs.get(CAPABILITY).cloned();
-        let changed = differs(now, before, self.rules)
-            || was.as_ref().is_some_and(|was| caps(&was.xattrs) != caps(&entered.xattrs));
+        let has = |entered: &Entered| counted(&entered.xattrs, self.rules);
+        let changed = differs(now, before, self.rules) || was.as_ref().is_some_and(|was| has(was) != has(&entered));
         let level = Level {
             in_new: true,
             in_old: was.is_some(),
@@ -232,15 +235,15 @@ impl Compare {
     }
 }
 
-const CAPABILITY: &[u8] = b"security.capability";
-
-fn capability(walk: &mut Walk, node: &Node) -> Option<Box<[u8]>> {
-    walk.xattrs(node).unwrap_or_default().remove(CAPABILITY)
+/// The extended attributes whose change is a change.
+fn counted(xattrs: &Xattrs, rules: Rules) -> Xattrs {
+    let counts = |name: &[u8]| name == b"security.capability" || rules == Rules::Podman && name.starts_with(b"user.");
+    xattrs.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether attributes differ. A link's permissions mean nothing on Linux and are always the same.
 fn differs(now: &Stat, before: &Stat, rules: Rules) -> bool {
-    let times = before.kind != FileKind::Directory || rules != Rules::Today;
+    let times = before.kind != FileKind::Directory || matches!(rules, Rules::Before1_3 | Rules::Before1_6);
     let sizes = before.kind != FileKind::Directory;
     now.kind != before.kind
         || now.mode != before.mode
