@@ -228,13 +228,17 @@ impl<'a> Reader<'a> {
 
     /// Reads a page of the tree and all below it.
     fn page(&mut self, number: u64, depth: usize, items: &mut Vec<(&'a [u8], Item<'a>)>) {
-        if depth > DEEPEST || !self.seen.insert(number) {
-            return self.note(format!("page {number} is part of a cycle"));
+        let page = match self.page_bytes(number) {
+            Some(page) => page,
+            None => return self.note(|| format!("page {number} lies outside of the file")),
+        };
+        // Further pages that belong to it are its own as well.
+        let pages = page.len().div_ceil(self.meta.page_size) as u64;
+        let is_new = (number..number + pages).all(|number| self.seen.insert(number));
+        if depth > DEEPEST || !is_new {
+            return self.note(|| format!("page {number} is part of a cycle, or of another page"));
         }
-        match self.page_bytes(number) {
-            Some(page) => self.elements(page, &format!("page {number}"), depth, items),
-            None => self.note(format!("page {number} lies outside of the file")),
-        }
+        self.elements(page, &format!("page {number}"), depth, items);
     }
 
     /// A page with its overflow.
@@ -251,21 +255,24 @@ impl<'a> Reader<'a> {
     fn elements(&mut self, page: &'a [u8], name: &str, depth: usize, items: &mut Vec<(&'a [u8], Item<'a>)>) {
         let order = self.meta.order;
         let (Some(flags), Some(count)) = (order.u16(page, 8), order.u16(page, 10)) else {
-            return self.note(format!("{name} is cut"));
+            return self.note(|| format!("{name} is cut"));
         };
+        // Keys and values stand behind the table of elements, none on another: what does not fit is damage.
+        let table = HEADER + usize::from(count) * HEADER;
+        let mut room = page.len().saturating_sub(table);
         for index in 0..usize::from(count) {
             if self.budget == 0 {
-                return self.note(format!("{name} has more elements than the file has room for"));
+                return self.note(|| format!("{name} has more elements than the file has room for"));
             }
             self.budget -= 1;
             let at = HEADER + index * HEADER;
             let read = match flags & (BRANCH | LEAF) {
                 BRANCH => self.branch(page, at, depth, items),
-                LEAF => self.leaf(page, at, depth, items),
-                _ => return self.note(format!("{name} is neither branch nor leaf")),
+                LEAF => self.leaf(page, at, table, &mut room, depth, items),
+                _ => return self.note(|| format!("{name} is neither branch nor leaf")),
             };
             if read.is_none() {
-                self.note(format!("element {index} of {name} lies outside of it"));
+                self.note(|| format!("element {index} of {name} lies outside of it, or on another"));
             }
         }
     }
@@ -278,12 +285,22 @@ impl<'a> Reader<'a> {
     }
 
     /// A leaf element: flags, position from the element itself, size of the key, size of the value.
-    fn leaf(&mut self, page: &'a [u8], at: usize, depth: usize, items: &mut Vec<(&'a [u8], Item<'a>)>) -> Option<()> {
+    /// `table` is where the table of elements ends, `room` what is left behind it.
+    fn leaf(
+        &mut self,
+        page: &'a [u8],
+        at: usize,
+        table: usize,
+        room: &mut usize,
+        depth: usize,
+        items: &mut Vec<(&'a [u8], Item<'a>)>,
+    ) -> Option<()> {
         let order = self.meta.order;
         let word = |n: usize| order.u32(page, at + 4 * n).map(|word| word as usize);
         let flags = order.u32(page, at)?;
         let (position, key_size, value_size) = (word(1)?, word(2)?, word(3)?);
-        let start = at.checked_add(position)?;
+        let start = at.checked_add(position).filter(|&start| start >= table)?;
+        *room = room.checked_sub(key_size.checked_add(value_size)?)?;
         let middle = start.checked_add(key_size)?;
         let key = page.get(start..middle)?;
         let value = page.get(middle..middle.checked_add(value_size)?)?;
@@ -301,7 +318,7 @@ impl<'a> Reader<'a> {
         let mut items = Vec::new();
         let name = format!("bucket '{}'", String::from_utf8_lossy(key));
         match value.get(HEADER..).filter(|page| page.len() >= HEADER) {
-            _ if depth > DEEPEST => self.note(format!("{name} lies too deep")),
+            _ if depth > DEEPEST => self.note(|| format!("{name} lies too deep")),
             Some(page) => self.elements(page, &name, depth, &mut items),
             None => return None,
         }
@@ -309,9 +326,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Keeps the first few: thousands of them would say no more.
-    fn note(&mut self, what: String) {
+    fn note(&mut self, what: impl FnOnce() -> String) {
         match self.damage.len() {
-            0..8 => self.damage.push(what),
+            0..8 => self.damage.push(what()),
             8 => self.damage.push("and more".to_string()),
             _ => {}
         }
@@ -392,7 +409,7 @@ mod tests {
             bytes[body + 56..body + 64].copy_from_slice(&sum.to_le_bytes());
         }
         let database = Database::read(&bytes).unwrap();
-        assert_eq!(database.damage, vec![format!("page {} is part of a cycle", meta.root); 3]);
+        assert_eq!(database.damage, vec![format!("page {} is part of a cycle, or of another page", meta.root); 3]);
     }
 
     proptest! {
