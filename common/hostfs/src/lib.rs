@@ -8,7 +8,7 @@
 //!
 //! What holds, whatever lies there: nothing outside of the root is opened; no symbolic link is followed unless asked,
 //! and then inside the root only; nothing but regular files is opened for reading, and opening never blocks; no access
-//! time moves where the kernel lets us say so; no record is read beyond the limit that the caller names.
+//! time moves where the kernel lets us say so (`quiet`); no record is read beyond the limit that the caller names.
 //!
 //! [`Target`] is a root opened for writing: everything beneath, no link followed, files whole or not there at all.
 //!
@@ -20,6 +20,7 @@ mod file;
 mod os;
 mod packed;
 pub mod process;
+mod quiet;
 mod root;
 mod stat;
 mod target;

@@ -36,7 +36,7 @@ impl Process {
     /// Whether `path`, as that process sees it, is the target's very directory.
     pub fn sees(&self, path: &Path, target: &Target) -> bool {
         let base = if path.is_absolute() { "root" } else { "cwd" };
-        let Ok(view) = Root::open(Path::new(&format!("/proc/{}/{base}", self.pid))) else { return false };
+        let Some(view) = Root::glance(&format!("/proc/{}/{base}", self.pid)) else { return false };
         let there = view.open_dir_inside(&HostPath::new(path.as_os_str().as_encoded_bytes()));
         let Ok(there) = there.map_err(drop).and_then(|dir| dir.stat_self().map_err(drop)) else { return false };
         target
@@ -47,7 +47,7 @@ impl Process {
 
     /// A file as that process sees it, up to `limit` bytes.
     pub fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
-        Root::open(Path::new(&format!("/proc/{}/root", self.pid))).ok()?.read(&HostPath::from(path), limit).ok()
+        Root::glance(&format!("/proc/{}/root", self.pid))?.read(&HostPath::from(path), limit).ok()
     }
 
     /// When it began, to a second or so.

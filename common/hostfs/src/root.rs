@@ -13,6 +13,7 @@ use crate::error::{Problem, ReadError};
 use crate::file::File;
 use crate::os::{self, Links};
 use crate::packed::Packed;
+use crate::quiet;
 use crate::stat::{FileKind, Stat};
 
 /// An opened evidence root.
@@ -33,7 +34,7 @@ impl Root {
         let fail = |problem| ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem };
         let directory = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let place = match directory {
-            Ok(fd) => Place::Kernel(fd),
+            Ok(fd) => Place::Kernel(quiet::view(fd.as_fd()).unwrap_or(fd)),
             Err(Errno::NOTDIR) => Place::Packed(Arc::new(Packed::open(path).map_err(fail)?)),
             Err(Errno::NOENT) if path == Path::new("-") => {
                 Place::Packed(Arc::new(Packed::of_stream(Box::new(std::io::stdin())).map_err(fail)?))
@@ -41,6 +42,12 @@ impl Root {
             Err(errno) => return Err(fail(errno.into())),
         };
         Ok(Root { place, shown: path.to_path_buf() })
+    }
+
+    /// Opens a directory as the root for a glance, with nothing done about the access times of links.
+    pub(crate) fn glance(path: &str) -> Option<Root> {
+        let fd = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        Some(Root { place: Place::Kernel(fd), shown: path.into() })
     }
 
     /// The root that a directory's handle names.

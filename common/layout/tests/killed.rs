@@ -18,7 +18,7 @@ use testkit::engine::{Dockerd, is_here};
 
 /// Says to the child where the root is.
 const ROOT: &str = "KILLED_TEST_ROOT";
-const ROUNDS: u64 = 60;
+const ROUNDS: u64 = 40;
 
 /// A layer of one file, and its tar-split, made once: a killed child leaves no child of its own at work.
 struct Layer {

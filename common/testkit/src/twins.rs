@@ -51,14 +51,29 @@ impl Twins {
         assert_eq!(spoken(&ours, name), spoken(&theirs, name), "{line:?}");
     }
 
-    /// Ends the daemon and compares the two roots: the same images, layers, containers and files of theirs.
+    /// Ends the daemon and compares the two roots: the same images, layers, containers and files of theirs; and a daemon
+    /// shows the same of both.
     pub fn finish(mut self) {
+        let theirs = shown(self.daemon());
         drop(self.daemon.take());
-        let [theirs, ours] = ["root", "twin"].map(|name| tree(&self.place.path().join(name)));
-        assert_eq!(ours, theirs);
-        // And a daemon takes it.
-        drop(Dockerd::start(&self.twin(), Some("overlay2")));
+        let trees = ["root", "twin"].map(|name| tree(&self.place.path().join(name)));
+        assert_eq!(trees[1], trees[0]);
+        assert_eq!(shown(&Dockerd::start(&self.twin(), Some("overlay2"))), theirs);
     }
+}
+
+/// What a daemon lists.
+fn shown(daemon: &Dockerd) -> [String; 3] {
+    [
+        daemon.docker(&["images", "-a", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}"]),
+        daemon.docker(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.Image}}"]),
+        daemon.docker(&["volume", "ls", "-q"]),
+    ]
+    .map(|text| {
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    })
 }
 
 fn run(daemon: &Dockerd, line: &str, place: &Path) {

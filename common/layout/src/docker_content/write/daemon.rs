@@ -17,6 +17,7 @@ const LOCKED: [&str; 3] =
 const PID_FILES: [&str; 2] = ["/var/run/docker.pid", "/run/docker.pid"];
 
 /// Refuses a root that a living daemon owns.
+// GAP: a daemon in a pid namespace that is not ours shows neither in /proc/locks nor as a process.
 pub(super) fn refuse_owned(target: &Target) -> Result<(), EditError> {
     match by_lock(target).or_else(|| by_process(target)) {
         Some(daemon) => Err(EditError::Owned { root: target.path().to_path_buf(), daemon: daemon.to_string() }),
