@@ -86,11 +86,11 @@ pub fn is_truncated(error: &io::Error) -> bool {
 }
 
 /// Reads a stream, unpacked if it is compressed.
-pub fn decoder(input: Box<dyn Read + Send>) -> io::Result<(Compression, Box<dyn Read + Send>)> {
+pub fn decoder<'a>(input: Box<dyn Read + Send + 'a>) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
     let (first, input) = peek(input)?;
     let compression = detect(&first);
     let input = BufReader::with_capacity(256 << 10, input);
-    let unpacked: Box<dyn Read + Send> = match compression {
+    let unpacked: Box<dyn Read + Send + 'a> = match compression {
         Compression::None => return Ok((compression, Box::new(input.into_inner()))),
         Compression::Gzip => Box::new(gzip::Decoder::new(input)),
         Compression::Bzip2 => Box::new(bzip2::Decoder::new(input)),
@@ -101,21 +101,21 @@ pub fn decoder(input: Box<dyn Read + Send>) -> io::Result<(Compression, Box<dyn 
 }
 
 /// A stream whose first bytes were looked at.
-type Peeked = io::Chain<io::Cursor<Vec<u8>>, Box<dyn Read + Send>>;
+type Peeked<'a> = io::Chain<io::Cursor<Vec<u8>>, Box<dyn Read + Send + 'a>>;
 
-fn peek(mut input: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Peeked)> {
+fn peek<'a>(mut input: Box<dyn Read + Send + 'a>) -> io::Result<(Vec<u8>, Peeked<'a>)> {
     let mut first = Vec::with_capacity(MAGIC);
     input.by_ref().take(MAGIC as u64).read_to_end(&mut first)?;
     Ok((first.clone(), io::Cursor::new(first).chain(input)))
 }
 
 /// Gives every decoder's error for a cut stream one shape.
-struct Checked {
-    inner: Box<dyn Read + Send>,
+struct Checked<'a> {
+    inner: Box<dyn Read + Send + 'a>,
     compression: Compression,
 }
 
-impl Read for Checked {
+impl Read for Checked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => io::Error::new(io::ErrorKind::UnexpectedEof, Truncated(self.compression)),

@@ -7,7 +7,7 @@ use super::Finish;
 /// Windows of up to 128 MiB are read, as the zstd program does; beyond that it wants `--long`.
 const WINDOW_LOG: u32 = 27;
 
-pub(super) fn decoder(input: impl BufRead + Send + 'static) -> io::Result<impl Read + Send> {
+pub(super) fn decoder<R: BufRead + Send>(input: R) -> io::Result<impl Read + Send + use<R>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
     decoder.window_log_max(WINDOW_LOG)?;
     Ok(decoder)
