@@ -167,8 +167,8 @@ impl<M: Members> Reader<M> {
     }
 
     /// The images, once [`Reader::next_layer`] returned `None`. Layers that did not come are for the caller to miss: a
-    /// store may have them. Those that came are checked against the configs.
-    pub fn finish(self) -> Result<Vec<ArchivedImage>, ArchiveError> {
+    /// store may have them. Those that came are checked against the configs. The members come back too.
+    pub fn finish(self) -> Result<(Vec<ArchivedImage>, M), ArchiveError> {
         let images = self.catalogue.images()?;
         for layer in images.iter().flat_map(|image| &image.layers) {
             match self.catalogue.diff_id(&layer.member) {
@@ -178,7 +178,7 @@ impl<M: Members> Reader<M> {
                 _ => {}
             }
         }
-        Ok(images)
+        Ok((images, self.members))
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Sources, moby v20.10.24: `image/image.go` (`V1Image`, `History`), `image/rootfs.go`, `image/v1/imagev1.go`
 //! (`CreateID`, `HistoryFromConfig`, `MakeConfigFromV1Config`), `image/tarexport/load.go` (`legacyLoadImage`) and
-//! `save.go` (`saveImage`), `api/types/container/config.go`, `api/types/versions/compare.go`.
+//! `save.go` (`saveImage`), `api/types/versions/compare.go`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use model::Digest;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::config::{Config, Created, History, RootFs, is_zero, or_default};
 use crate::digest;
 use crate::gojson::{self, Object};
 
@@ -44,103 +44,6 @@ pub struct V1Image {
     os: String,
     #[serde(rename = "Size", skip_serializing_if = "is_zero", deserialize_with = "or_default")]
     size: i64,
-}
-
-/// docker's `container.Config` of 20.10, in the order in which Go writes it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Config {
-    #[serde(deserialize_with = "or_default")]
-    hostname: String,
-    #[serde(deserialize_with = "or_default")]
-    domainname: String,
-    #[serde(deserialize_with = "or_default")]
-    user: String,
-    #[serde(deserialize_with = "or_default")]
-    attach_stdin: bool,
-    #[serde(deserialize_with = "or_default")]
-    attach_stdout: bool,
-    #[serde(deserialize_with = "or_default")]
-    attach_stderr: bool,
-    #[serde(skip_serializing_if = "is_none_or_empty")]
-    exposed_ports: Option<BTreeMap<String, Empty>>,
-    #[serde(deserialize_with = "or_default")]
-    tty: bool,
-    #[serde(deserialize_with = "or_default")]
-    open_stdin: bool,
-    #[serde(deserialize_with = "or_default")]
-    stdin_once: bool,
-    env: Option<Vec<String>>,
-    cmd: Words,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    healthcheck: Option<Healthcheck>,
-    #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
-    args_escaped: bool,
-    #[serde(deserialize_with = "or_default")]
-    image: String,
-    volumes: Option<BTreeMap<String, Empty>>,
-    #[serde(deserialize_with = "or_default")]
-    working_dir: String,
-    entrypoint: Words,
-    #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
-    network_disabled: bool,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
-    mac_address: String,
-    on_build: Option<Vec<String>>,
-    labels: Option<BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
-    stop_signal: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop_timeout: Option<i64>,
-    #[serde(skip_serializing_if = "Words::is_empty")]
-    shell: Words,
-}
-
-/// docker's `HealthConfig`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Healthcheck {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    test: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "or_default")]
-    interval: i64,
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "or_default")]
-    timeout: i64,
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "or_default")]
-    start_period: i64,
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "or_default")]
-    retries: i64,
-}
-
-/// An object without members, as Go's `struct{}` is written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Empty {}
-
-/// One step of an image's history, as docker writes it.
-#[derive(Clone, Debug, Serialize)]
-struct History {
-    created: Created,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    author: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    created_by: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    comment: String,
-}
-
-/// The layers of an image by their diff ids, lowest first, as docker writes them.
-#[derive(Serialize)]
-struct RootFs {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    diff_ids: Vec<String>,
-}
-
-impl RootFs {
-    fn new<'a>(diff_ids: impl Iterator<Item = &'a Digest>) -> RootFs {
-        RootFs { kind: "layers", diff_ids: diff_ids.map(Digest::to_string).collect() }
-    }
 }
 
 /// A v1 chain's image as docker 1.10 and later make it.
@@ -241,76 +144,4 @@ pub fn chain_id(below: Option<Digest>, diff_id: &Digest) -> Digest {
         None => *diff_id,
         Some(below) => digest(format!("{below} {diff_id}").as_bytes()),
     }
-}
-
-/// A date as Go writes back what it read: the fraction without zeros at its end, no offset as `Z`, other offsets kept.
-#[derive(Clone, Debug, Serialize)]
-struct Created(String);
-
-impl Default for Created {
-    fn default() -> Created {
-        Created("0001-01-01T00:00:00Z".to_string())
-    }
-}
-
-impl Created {
-    fn epoch() -> Created {
-        Created("1970-01-01T00:00:00Z".to_string())
-    }
-}
-
-impl<'de> Deserialize<'de> for Created {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Created, D::Error> {
-        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(Created::default()) };
-        if model::Timestamp::parse_rfc3339(&text).is_none() || text.len() < 20 {
-            return Err(serde::de::Error::custom("'created' is no RFC 3339 date"));
-        }
-        let digits = text[19..].bytes().take_while(|b| *b == b'.' || b.is_ascii_digit()).count();
-        let (fraction, zone) = text[19..].split_at(digits);
-        let nanos = fraction.get(..10.min(fraction.len())).unwrap_or_default().trim_end_matches('0').trim_end_matches('.');
-        let zone = if matches!(zone, "+00:00" | "-00:00") { "Z" } else { zone };
-        Ok(Created(format!("{}{nanos}{zone}", &text[..19])))
-    }
-}
-
-/// A list of words that old images also hold as one text; absent and null are the same.
-#[derive(Clone, Debug, Default, Serialize)]
-struct Words(Option<Vec<String>>);
-
-impl Words {
-    fn is_empty(&self) -> bool {
-        self.0.as_deref().unwrap_or_default().is_empty()
-    }
-}
-
-impl<'de> Deserialize<'de> for Words {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Words, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            List(Vec<String>),
-            One(String),
-        }
-        Ok(Words(Option::<Form>::deserialize(deserializer)?.map(|form| match form {
-            Form::List(words) => words,
-            Form::One(word) => vec![word],
-        })))
-    }
-}
-
-/// Go leaves a field at zero where JSON says `null`.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn is_zero(n: &i64) -> bool {
-    *n == 0
-}
-
-fn is_false(b: &bool) -> bool {
-    !*b
-}
-
-fn is_none_or_empty(map: &Option<BTreeMap<String, Empty>>) -> bool {
-    map.as_ref().is_none_or(BTreeMap::is_empty)
 }

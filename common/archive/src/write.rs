@@ -1,6 +1,6 @@
-//! Writing an archive as a stream: first the documents that name everything, then the layers. All sizes and digests are
-//! known before the first byte leaves, so nothing is held back; dates, owners and modes are fixed, so the same images
-//! give the same bytes.
+//! Writing an archive as a stream: first the documents that name everything, then the layers. All digests are known before
+//! the first byte leaves, so nothing is held back; sizes are asked for when a layer's turn comes, but for an OCI layout,
+//! whose manifest states them. Dates, owners and modes are fixed, so the same images give the same bytes.
 //!
 //! Two formats. *docker-archive* is the one of docker 1.10–24, which docker 1.2 to 29, podman, containerd and skopeo all
 //! read (`docs/layouts/archives.md` says what each of them demands). *oci* is an OCI image layout.
@@ -47,8 +47,8 @@ pub struct PlannedLayer {
     pub diff_id: Digest,
     /// Digest of the bytes that will be written: the diff id unless they are compressed.
     pub blob: Digest,
-    /// How many bytes will be written.
-    pub size: u64,
+    /// How many bytes will be written. An OCI layout states it first; docker's form can do without.
+    pub size: Option<u64>,
     /// OCI's media type for them.
     pub media_type: &'static str,
 }
@@ -71,8 +71,8 @@ pub enum Member {
         image: usize,
         /// Which of its layers, lowest first.
         layer: usize,
-        /// Bytes.
-        size: u64,
+        /// Bytes, where known already.
+        size: Option<u64>,
     },
     /// A symbolic link.
     Link(String),
@@ -99,26 +99,26 @@ impl Plan {
         &self.members
     }
 
-    /// The bytes of the tar to be.
-    pub fn size(&self) -> u64 {
-        let members: u64 = self.members.iter().map(|(_, member)| 512 + member.size().next_multiple_of(512)).sum();
-        members + END.len() as u64
+    /// The bytes of the tar to be, where all layers' sizes are known.
+    pub fn size(&self) -> Option<u64> {
+        let members: Option<u64> = self.members.iter().map(|(_, member)| Some(512 + member.size()?.next_multiple_of(512))).sum();
+        Some(members? + END.len() as u64)
     }
 
-    /// Writes the tar. `layer` writes the bytes of the layer that it is asked for: exactly as many as were planned.
-    pub fn write<E: From<io::Error>>(
-        &self,
-        out: &mut dyn Write,
-        mut layer: impl FnMut(usize, usize, &mut dyn Write) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Writes the tar, with the layers as `layers` gives them.
+    pub fn write<L: Layers>(&self, out: &mut dyn Write, layers: &mut L) -> Result<(), L::Error> {
         for (name, member) in &self.members {
-            out.write_all(&header(name, member))?;
+            let size = match member {
+                Member::Layer { image, layer, size: None } => layers.size(*image, *layer)?,
+                other => other.size().expect("only layers have unknown sizes"),
+            };
+            out.write_all(&header(name, member, size))?;
             match member {
                 Member::Document(bytes) => out.write_all(bytes)?,
-                Member::Layer { image, layer: index, .. } => layer(*image, *index, out)?,
+                Member::Layer { image, layer, .. } => layers.write(*image, *layer, out)?,
                 Member::Directory | Member::Link(_) => {}
             }
-            out.write_all(&END[..padding(member.size())])?;
+            out.write_all(&END[..padding(size)])?;
         }
         out.write_all(&END)?;
         Ok(())
@@ -132,13 +132,25 @@ impl Plan {
 }
 
 impl Member {
-    fn size(&self) -> u64 {
+    fn size(&self) -> Option<u64> {
         match self {
-            Member::Document(bytes) => bytes.len() as u64,
+            Member::Document(bytes) => Some(bytes.len() as u64),
             Member::Layer { size, .. } => *size,
-            Member::Directory | Member::Link(_) => 0,
+            Member::Directory | Member::Link(_) => Some(0),
         }
     }
+}
+
+/// Gives the bytes of layers by image and layer, lowest first.
+pub trait Layers {
+    /// What may go wrong.
+    type Error: From<io::Error>;
+
+    /// How many bytes [`Layers::write`] will write.
+    fn size(&mut self, image: usize, layer: usize) -> Result<u64, Self::Error>;
+
+    /// Writes a layer: exactly as many bytes as were said.
+    fn write(&mut self, image: usize, layer: usize, out: &mut dyn Write) -> Result<(), Self::Error>;
 }
 
 const END: [u8; 1024] = [0; 1024];
@@ -255,7 +267,7 @@ fn manifest(image: &PlannedImage) -> Manifest {
         schema_version: 2,
         media_type: Some(MANIFEST.to_string()),
         config: describe(CONFIG, digest(&image.config), image.config.len() as u64),
-        layers: AtMost(image.layers.iter().map(|layer| describe(layer.media_type, layer.blob, layer.size)).collect()),
+        layers: AtMost(image.layers.iter().map(|layer| describe(layer.media_type, layer.blob, layer.size.unwrap_or_default())).collect()),
     }
 }
 
@@ -299,7 +311,7 @@ fn line(value: &impl serde::Serialize) -> Vec<u8> {
 }
 
 /// A ustar header; sizes over 8 GiB in base 256, as GNU and Go's readers take them.
-fn header(name: &str, member: &Member) -> [u8; 512] {
+fn header(name: &str, member: &Member, size: u64) -> [u8; 512] {
     let mut block = [0; 512];
     let (kind, mode) = match member {
         Member::Directory => (b'5', "0000755\0"),
@@ -311,7 +323,7 @@ fn header(name: &str, member: &Member) -> [u8; 512] {
     put(100, mode.as_bytes());
     put(108, b"0000000\0");
     put(116, b"0000000\0");
-    put(124, &number(member.size()));
+    put(124, &number(size));
     put(136, b"00000000000\0");
     put(148, b"        ");
     put(156, &[kind]);
