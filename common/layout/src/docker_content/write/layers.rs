@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 
 use hostfs::Target;
-use model::{Digest, Driver, HostPath, Store};
+use model::{Digest, Driver, HostPath, LayerRef, Store};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::stage::Stage;
@@ -100,6 +100,62 @@ impl Writer {
             }
         }
         Ok(staged)
+    }
+
+    /// Puts a staged layer on `parent`, which must be there. Only with overlay2, where a layer's files do not depend on
+    /// what lies below; so a layer can be unpacked before it is known where it belongs.
+    pub fn set_parent_layer(&self, staged: &mut StagedLayer, parent: Option<&Digest>) -> Result<(), EditError> {
+        if staged.driver == Driver::Vfs && staged.parent.as_ref() != parent {
+            return Err(EditError::Invalid("a layer of vfs holds what lies below it, and cannot be put elsewhere".into()));
+        }
+        match parent {
+            Some(parent) if !self.layer_exists(parent) => Err(EditError::Invalid(format!("the layer below, {parent}, is not there"))),
+            _ => {
+                staged.parent = parent.copied();
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a staged layer that is not needed after all.
+    pub fn discard_layer(&mut self, staged: StagedLayer) -> Result<(), EditError> {
+        Ok(self.target.remove_tree(&staged.folder)?)
+    }
+
+    /// The chain ids of all layers that have a record or are committed, in no order that means anything.
+    pub fn layer_chains(&self) -> Vec<Digest> {
+        let records = super::stage::names(&self.target, &image_store(&self.store).join("layerdb/sha256"));
+        let placed = records.iter().filter_map(|name| name.parse().ok());
+        placed.chain(self.pending.iter().map(|layer| layer.chain)).collect()
+    }
+
+    /// A layer that is there or committed, as drivers open it.
+    pub fn layer_ref(&self, chain: &Digest) -> Option<LayerRef> {
+        let (record, folder, id) = match self.pending.iter().find(|layer| layer.chain == *chain) {
+            Some(layer) => (layer.staged.record(), layer.staged.folder.clone(), "files".to_string()),
+            None => {
+                let record = layer_record(&self.store, chain);
+                let cache_id = text(&self.target, &record.join("cache-id"))?;
+                (record, driver_folder(&self.store, &self.store.driver), cache_id)
+            }
+        };
+        Some(LayerRef {
+            driver: self.store.driver.clone(),
+            id: id.into(),
+            folder,
+            diff_id: text(&self.target, &record.join("diff"))?.parse().ok(),
+            chain_id: Some(*chain),
+            tar_split: Some(record.join("tar-split.json.gz")),
+            blob: None,
+            size: self.layer_size(chain),
+        })
+    }
+
+    /// A file for bytes that have to wait, gone when this writer is.
+    pub fn scratch_file(&mut self) -> Result<(HostPath, std::fs::File), EditError> {
+        let path = self.stage.fresh("wait");
+        let file = self.target.create_file(&path, 0o600)?;
+        Ok((path, file))
     }
 
     /// Opens the folder that a layer is unpacked into.
