@@ -1,0 +1,18 @@
+//! `save`: images as an archive.
+//!
+//! What can be typed ([`args`]), which images and how each layer is had ([`plan`], [`layers`]), and the work ([`run`]).
+
+mod args;
+mod layers;
+mod plan;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run("save", |args: args::Args| {
+        let host = host::Host::open(&args.root.path())?;
+        let plan = plan::Plan::new(&args, &host)?;
+        run::run(&args, plan)
+    })
+}
