@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use launch::log::{Log, Rotation};
 use launch::relay::{self, Ends, Manner, Signals};
-use launch::{Spec, Started};
+use launch::Started;
 use model::Id;
 use serde_json::Value;
 
 use crate::error::{LifeError, at};
-use crate::{begin, record, runtime};
+use crate::{begin, record};
 
 /// How a container is attended.
 pub struct Attendance<'a> {
@@ -18,14 +18,10 @@ pub struct Attendance<'a> {
     pub root: &'a Path,
     /// The container.
     pub id: &'a Id,
-    /// What it is.
-    pub spec: &'a Spec,
     /// Towards the person.
     pub manner: Manner,
     /// Signals taken before it was started.
     pub signals: &'a Signals,
-    /// What lies in `/run` for it.
-    pub folder: &'a runtime::Folder,
 }
 
 /// Opens the log that a container's record asks for; `None` for a driver that this launcher does not write.

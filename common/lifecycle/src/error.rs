@@ -34,6 +34,20 @@ pub enum LifeError {
         /// Who has it.
         id: String,
     },
+    /// What the process beside a container said before it ended.
+    #[error("{why}")]
+    Told {
+        /// Docker's exit status.
+        status: u8,
+        /// Its reason.
+        why: String,
+    },
+    /// It does not run; the text is docker's.
+    #[error("container {0} is not running")]
+    NotRunning(String),
+    /// This machine cannot halt processes.
+    #[error("this machine has no freezer cgroup: its processes cannot be halted together")]
+    NoFreezer,
     /// A mount that cannot be had.
     #[error("{0}")]
     Mount(String),
@@ -57,6 +71,7 @@ impl LifeError {
     pub fn status(&self) -> u8 {
         match self {
             LifeError::Start(error) => error.status(),
+            LifeError::Told { status, .. } => *status,
             _ => 125,
         }
     }

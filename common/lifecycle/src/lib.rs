@@ -2,15 +2,18 @@
 //! of ours beside it, which writes its log and its record.
 //!
 //! In reading order: [`runtime`] (what lies in `/run`), [`files`] (its layers and its `/etc`), [`mounts`], [`record`] (what
-//! is written of it), [`create`], [`begin`], [`attend`]. Programs only decide what is wanted and print.
+//! is written of it), [`create`], [`begin`], [`attend`], [`live`] (all of it), [`end`]. Programs only decide what is wanted
+//! and print.
 //!
 //! Nothing here may know flags or output.
 
 pub mod attend;
 pub mod begin;
 pub mod create;
+pub mod end;
 pub mod error;
 pub mod files;
+pub mod live;
 pub mod mounts;
 pub mod record;
 pub mod runtime;

@@ -1,0 +1,25 @@
+//! `kill`: sends a signal to running containers.
+
+use std::process::ExitCode;
+
+use lifecycle::{LifeError, end};
+use lifecycle_verbs::{Containers, each, signal};
+
+/// Kill one or more running containers
+#[derive(clap::Parser)]
+struct Args {
+    #[command(flatten)]
+    containers: Containers,
+    /// Signal to send to the container
+    #[arg(short, long, value_name = "string", default_value = "KILL", value_parser = signal)]
+    signal: i32,
+}
+
+fn main() -> ExitCode {
+    cli::run("kill", |args: Args| {
+        each(&args.containers, |root, id, name| match end::living(root, id)? {
+            Some(living) => living.signal(args.signal).map(|()| name.to_string()),
+            None => Err(LifeError::NotRunning(id.to_string())),
+        })
+    })
+}

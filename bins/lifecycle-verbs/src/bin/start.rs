@@ -1,0 +1,43 @@
+//! `start`: starts stopped containers, each with a process of ours beside it.
+
+use std::process::ExitCode;
+
+use lifecycle::end;
+use lifecycle::live::{self, Life};
+use lifecycle_verbs::{Containers, each};
+
+/// Start one or more stopped containers
+#[derive(clap::Parser)]
+struct Args {
+    #[command(flatten)]
+    containers: Containers,
+    /// Attach STDOUT/STDERR and forward signals
+    #[arg(short, long)]
+    attach: bool,
+    /// Attach container's STDIN
+    #[arg(short, long)]
+    interactive: bool,
+}
+
+fn main() -> ExitCode {
+    let mut status = None;
+    let code = cli::run("start", |args: Args| {
+        let outcome = each(&args.containers, |root, id, name| {
+            let life = Life { root, id, input: args.interactive, signals: args.attach, remove: false, warn: &cli::warning };
+            if end::living(root, id)?.is_some() {
+                return Ok(name.to_string());
+            }
+            if args.attach || args.interactive {
+                status = Some(live::attended(&life)?);
+            } else {
+                live::detached(&life)?;
+            }
+            Ok(name.to_string())
+        })?;
+        Ok(match status {
+            Some(status) => outcome.with_status(status),
+            None => outcome,
+        })
+    });
+    code
+}

@@ -1,0 +1,52 @@
+//! What the programs of this folder share: one verb, done to each container that is named.
+//!
+//! They are alike but for one call, so they are one package with a binary each (docs/decisions/0005).
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use cli::Outcome;
+use host::Host;
+use lifecycle::LifeError;
+use model::{Driver, Generation, Id};
+
+/// Which containers.
+#[derive(clap::Args, Debug)]
+pub struct Containers {
+    #[command(flatten)]
+    root: cli::RootArg,
+    /// Containers by name, id, or the beginning of an id
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+}
+
+/// Does one verb to each container and prints what it gives, a line each. What fails for one does not keep the others.
+pub fn each(containers: &Containers, mut verb: impl FnMut(&Path, &Id, &str) -> Result<String, LifeError>) -> Result<Outcome> {
+    let root = containers.root.path();
+    let mut outcome = Outcome::done();
+    for name in &containers.names {
+        let done = find(&root, name).and_then(|id| Ok(verb(&root, &id, name)?));
+        match done {
+            Ok(line) => writeln!(cli::stdout(), "{}", model::path::shown(line.as_bytes()))?,
+            Err(error) => outcome = outcome.and_failures([error]),
+        }
+    }
+    Ok(outcome)
+}
+
+/// The container that a name means, in a store that can be lived in.
+fn find(root: &Path, name: &str) -> Result<Id> {
+    let host = Host::open(root)?;
+    let (container, _) = host.container(name)?;
+    let store = host.store(container.store);
+    if store.generation != Generation::DockerContent || !matches!(store.driver, Driver::Overlay2 | Driver::Vfs) {
+        bail!("container {} is in a store that is only read ({store}): start a copy with 'run --container {name}'", container.id.short());
+    }
+    Ok(container.id)
+}
+
+/// A signal by docker's spellings, for flags.
+pub fn signal(text: &str) -> Result<i32, String> {
+    launch::docker::signal(text).ok_or_else(|| format!("invalid signal: {text}"))
+}
