@@ -74,6 +74,17 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd>) -> io::Result<Cloned> 
     }
 }
 
+/// Forks a process that is not our child but our parent's. Here `None`, there its number.
+pub fn clone_sibling() -> io::Result<Option<i32>> {
+    let args = CloneArgs { flags: libc::CLONE_PARENT as u64, ..CloneArgs::default() };
+    // SAFETY: the arguments outlive the call; without CLONE_VM the child has its own copy of the memory and stack.
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(pid as i32)),
+    }
+}
+
 #[repr(C)]
 #[derive(Default)]
 struct MountAttr {

@@ -67,6 +67,21 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     Ok(Ready { spec, notes, findings })
 }
 
+/// The process that an inspect JSON names, as one more in a running container.
+pub fn process(host: &Host, rootfs: &model::Rootfs, id: &str, inspect: &Value) -> Result<launch::spec::Process, LifeError> {
+    let around = Surroundings {
+        id: id.to_string(),
+        root: RootFiles { lower: Vec::new(), changes: Changes::Memory, read_only: false },
+        passwd: files::read(host, rootfs, "etc/passwd")?,
+        group: files::read(host, rootfs, "etc/group")?,
+        mounts: Vec::new(),
+        network: Namespace::New,
+        joined: Joined::default(),
+        link_env: Vec::new(),
+    };
+    Ok(docker::spec(inspect, around)?.0.process)
+}
+
 /// The network namespace that a record asks for.
 pub fn network(inspect: &Value, notes: &mut Vec<String>) -> Namespace {
     match inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or("none") {

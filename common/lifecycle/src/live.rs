@@ -66,15 +66,15 @@ pub fn detached(life: &Life) -> Result<(), LifeError> {
 const RUNS: &str = "runs";
 
 /// The process that stays: its own session, no terminal, nothing of whoever started it.
-fn stay(life: &Life, mut told: fs::File) {
+fn stay(life: &Life, told: fs::File) {
     let root = life.root.canonicalize().unwrap_or_else(|_| life.root.to_path_buf());
     let alone = leave_the_person();
     let own = Life { root: &root, warn: &|_| (), ..*life };
     let manner = Manner { input: false, output: false, signals: false };
-    let mut teller = told.try_clone().ok();
-    let status = alone.and_then(|()| until_its_end(&own, manner, &mut teller));
-    if let Err(error) = cleared(&own).and(status) {
-        // Nobody may be left to hear it; then it stands in the record.
+    let mut told = Some(told);
+    let status = alone.and_then(|()| until_its_end(&own, manner, &mut told));
+    // Once it ran, nobody listens any more; what went wrong later stands in the record.
+    if let (Err(error), Some(mut told)) = (cleared(&own).and(status), told) {
         let _ = told.write_all(format!("{} {}", error.status(), chain(&error)).as_bytes());
     }
 }

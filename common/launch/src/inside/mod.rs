@@ -134,12 +134,23 @@ fn wait(go: &mut File) -> Result<(), Refusal> {
     }
 }
 
+/// As for the first process, but `/dev/console` is that one's terminal.
+pub(crate) fn use_streams_without_console(streams: Streams) -> Result<(), Refusal> {
+    take_streams(streams, false)
+}
+
 fn use_streams(streams: Streams) -> Result<(), Refusal> {
+    take_streams(streams, true)
+}
+
+fn take_streams(streams: Streams, console: bool) -> Result<(), Refusal> {
     match streams {
         Streams::Plain { stdin, stdout, stderr } => connect([&stdin, &stdout, &stderr]),
         Streams::Terminal { socket } => {
             let (launchers, own) = mounts::open_terminal()?;
-            mounts::console(&own)?;
+            if console {
+                mounts::console(&own)?;
+            }
             send(&socket, &launchers)?;
             sys::take_terminal(own.as_fd()).step("cannot take the terminal")?;
             connect([&own, &own, &own])

@@ -1,0 +1,17 @@
+//! `exec`: a further command in a running container.
+
+mod args;
+mod plan;
+mod run;
+
+use std::process::ExitCode;
+
+use args::Args;
+use plan::Plan;
+
+fn main() -> ExitCode {
+    cli::run("exec", |args: Args| {
+        let plan = Plan::new(&args)?;
+        run::run(plan)
+    })
+}
