@@ -67,7 +67,8 @@ impl Folder {
 
 impl Sink for Folder {
     fn entry(&mut self, entry: &Entry, content: Option<&mut dyn Content>) -> Result<(), StreamError> {
-        self.make(entry, content).map_err(|errno| FolderError { doing: "make", path: entry.path.clone(), source: errno.into() }.into())
+        self.make(entry, content)
+            .map_err(|errno| FolderError { doing: "make", path: entry.path.clone(), source: errno.into() }.into())
     }
 
     fn finish(&mut self) -> Result<(), StreamError> {
@@ -80,7 +81,13 @@ impl Sink for Folder {
     }
 }
 
-fn write(above: &OwnedFd, name: &[u8], size: u64, meta: &Metadata, content: Option<&mut dyn Content>) -> Result<(), Errno> {
+fn write(
+    above: &OwnedFd,
+    name: &[u8],
+    size: u64,
+    meta: &Metadata,
+    content: Option<&mut dyn Content>,
+) -> Result<(), Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::openat(above, name, flags, Mode::from_raw_mode(0o600))?;
     fs::ftruncate(&file, size)?;
@@ -92,7 +99,9 @@ fn write(above: &OwnedFd, name: &[u8], size: u64, meta: &Metadata, content: Opti
             let end = extent.offset + extent.size;
             while at < end {
                 let most = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-                let n = content.read(&mut buffer[..most]).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                let n = content
+                    .read(&mut buffer[..most])
+                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
                 if n == 0 {
                     return Err(Errno::IO);
                 }

@@ -65,7 +65,8 @@ fn unpacked(raw: &[u8], options: &Options, base: &[(&str, &str)]) -> Layer {
             None => fs::write(path, content).unwrap(),
         }
     }
-    let split = File::options().read(true).write(true).create_new(true).open(dir.path().join("tar-split.json.gz")).unwrap();
+    let split =
+        File::options().read(true).write(true).create_new(true).open(dir.path().join("tar-split.json.gz")).unwrap();
     let place = Place { files: File::open(dir.path().join("diff")).unwrap().into(), split };
     let outcome = unpack(raw, place, options, &mut |_| Ok(()));
     Layer { dir, outcome }
@@ -81,7 +82,8 @@ fn check_exact(raw: &[u8], options: &Options) -> Layer {
     assert_eq!(layer.done().diff_id, Sha256::of(raw));
     assert_eq!(layer.done().read, raw.len() as u64);
     assert!(layer.assembled() == raw, "the archive does not come out again");
-    let mut names: Vec<String> = layer.names().iter().map(|name| EntryPath::parse(name.as_bytes()).unwrap().to_string()).collect();
+    let mut names: Vec<String> =
+        layer.names().iter().map(|name| EntryPath::parse(name.as_bytes()).unwrap().to_string()).collect();
     let all = names.len();
     names.sort();
     names.dedup();
@@ -90,7 +92,8 @@ fn check_exact(raw: &[u8], options: &Options) -> Layer {
 }
 
 fn sh(dir: &Path, script: &str) -> String {
-    let done = Command::new("sh").args(["-ec", script]).current_dir(dir).env("LC_ALL", "C").output().expect("sh starts");
+    let done =
+        Command::new("sh").args(["-ec", script]).current_dir(dir).env("LC_ALL", "C").output().expect("sh starts");
     assert!(done.status.success(), "{script}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
@@ -133,9 +136,22 @@ fn a_tree_is_what_tar_makes_of_it_and_the_archive_comes_out_again() {
         ("tar -C t --xattrs --xattrs-include='*' -S -H pax --sparse-version=0.1 -cf a.tar .", true),
         ("tar -C t -S -H gnu -cf a.tar .", false),
         ("tar -C t -S -H oldgnu -cf a.tar .", false),
-        (&format!("tar -C t -H ustar {rest} --exclude=./hugeid --exclude=./nnn* --exclude=./hard --exclude=./dir/file --exclude=./zero -cf a.tar ."), false),
-        (&format!("tar -C t -H v7 {rest} --exclude=./hugeid --exclude=./nnn* --exclude=./hard --exclude=./dir/file --exclude=./zero --exclude=./disk --exclude=./null --exclude=./fifo -cf a.tar ."), false),
-        ("tar -C t -H pax -S --xattrs --xattrs-include='*' -cf a.tar . && printf 'garbage after the end' >> a.tar", true),
+        (
+            &format!(
+                "tar -C t -H ustar {rest} --exclude=./hugeid --exclude=./nnn* --exclude=./hard --exclude=./dir/file --exclude=./zero -cf a.tar ."
+            ),
+            false,
+        ),
+        (
+            &format!(
+                "tar -C t -H v7 {rest} --exclude=./hugeid --exclude=./nnn* --exclude=./hard --exclude=./dir/file --exclude=./zero --exclude=./disk --exclude=./null --exclude=./fifo -cf a.tar ."
+            ),
+            false,
+        ),
+        (
+            "tar -C t -H pax -S --xattrs --xattrs-include='*' -cf a.tar . && printf 'garbage after the end' >> a.tar",
+            true,
+        ),
         // bsdtar 3.6 writes -1.5 seconds as -2.5.
         ("rm t/zero; bsdtar -C t --format pax -cf a.tar .", true),
     ] {
@@ -225,7 +241,17 @@ fn deletions_become_overlay2s_marks() {
     check(&["f .wh.a ", "f .wh.a "], "a:gone");
     check(&["f .wh.a content"], "a:gone");
     check(&["f a/.wh. x"], "a/ a/.wh.=x");
-    check(&["f .wh..wh.aufs ", "d .wh..wh.orph", "d .wh..wh.plnk", "f .wh..wh.plnk/1.2 shared", "h a .wh..wh.plnk/1.2", "h b .wh..wh.plnk/1.2"], "a=shared b=shared");
+    check(
+        &[
+            "f .wh..wh.aufs ",
+            "d .wh..wh.orph",
+            "d .wh..wh.plnk",
+            "f .wh..wh.plnk/1.2 shared",
+            "h a .wh..wh.plnk/1.2",
+            "h b .wh..wh.plnk/1.2",
+        ],
+        "a=shared b=shared",
+    );
     check(&["d a", "d a", "f a/.wh..wh..opq ", "f a/.wh..wh..opq "], "a/:opaque");
 }
 
@@ -281,13 +307,19 @@ fn in_a_tree_of_files_every_name_is_a_name() {
 fn a_cut_archive_is_taken_only_when_that_is_allowed() {
     need_root();
     let dir = tempfile::tempdir().unwrap();
-    sh(dir.path(), "head -c 100000 /dev/urandom > a; head -c 3000 /dev/urandom > b; truncate -s 1M c; echo x >> c; tar -S -H pax -cf a.tar a b c");
+    sh(
+        dir.path(),
+        "head -c 100000 /dev/urandom > a; head -c 3000 /dev/urandom > b; truncate -s 1M c; echo x >> c; tar -S -H pax -cf a.tar a b c",
+    );
     let raw = fs::read(dir.path().join("a.tar")).unwrap();
     let mut options = options(LayerForm::Overlay2, Meaning::Rootfs);
     for cut in [1, 511, 513, 2000, 100_864, 101_888, 102_000, 103_000, 105_000, raw.len() - 10_240] {
         options.allow_truncated = false;
         let error = unpacked(&raw[..cut], &options, &[]).outcome.unwrap_err();
-        assert!(error.is_truncated() && error.to_string().starts_with("archive ends without end-of-archive blocks"), "{cut}: {error}");
+        assert!(
+            error.is_truncated() && error.to_string().starts_with("archive ends without end-of-archive blocks"),
+            "{cut}: {error}"
+        );
         options.allow_truncated = true;
         let layer = check_exact(&raw[..cut], &options);
         assert!(layer.done().truncated.as_ref().is_some_and(|told| told.starts_with("archive ends without")), "{cut}");
@@ -307,7 +339,8 @@ fn size_is_what_docker_counts() {
 #[test]
 fn the_watch_may_stop_it() {
     let mut writer = Writer::new(Vec::new());
-    let entry = Entry { path: EntryPath::parse(b"a").unwrap(), kind: Kind::File { size: 50 << 20 }, meta: Metadata::default() };
+    let entry =
+        Entry { path: EntryPath::parse(b"a").unwrap(), kind: Kind::File { size: 50 << 20 }, meta: Metadata::default() };
     writer.put(&entry, &mut io::Read::take(io::repeat(0), 50 << 20)).unwrap();
     let raw = writer.finish().unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -327,7 +360,11 @@ fn the_watch_may_stop_it() {
 fn a_path_of_a_thousand_folders_is_made_and_a_longer_one_refused() {
     need_root();
     let path = |depth: usize| vec!["d"; depth].join("/");
-    let raw = archive(&[&format!("f {}/file deep", path(999)), &format!("f {}/file deep", path(500)), &format!("f {}/other deep", path(999))]);
+    let raw = archive(&[
+        &format!("f {}/file deep", path(999)),
+        &format!("f {}/file deep", path(500)),
+        &format!("f {}/other deep", path(999)),
+    ]);
     let layer = unpacked(&raw, &options(LayerForm::Overlay2, Meaning::Rootfs), &[]);
     layer.done();
     assert_eq!(fs::read(layer.files().join(path(999)).join("other")).unwrap(), b"deep");
@@ -335,5 +372,11 @@ fn a_path_of_a_thousand_folders_is_made_and_a_longer_one_refused() {
     let layer = unpacked(&over, &options(LayerForm::Overlay2, Meaning::Rootfs), &[]);
     assert!(layer.assembled() == over && words(&layer.files()) == "d=file");
     let long = archive(&[&format!("f {}/file deep", path(1000))]);
-    assert!(unpacked(&long, &options(LayerForm::Overlay2, Meaning::Rootfs), &[]).outcome.unwrap_err().to_string().ends_with("more than 1000 components"));
+    assert!(
+        unpacked(&long, &options(LayerForm::Overlay2, Meaning::Rootfs), &[])
+            .outcome
+            .unwrap_err()
+            .to_string()
+            .ends_with("more than 1000 components")
+    );
 }

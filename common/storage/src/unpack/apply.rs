@@ -16,8 +16,8 @@ use tarball::{Header, Kind, Scanner, Step};
 
 use super::aside::Aside;
 use super::error::{Doing, Trouble, UnpackError};
+use super::remove::{remove_tree, size_of};
 use super::ring::Blocks;
-use super::remove::{size_of, remove_tree};
 use super::tree::Tree;
 use super::{LayerForm, Limits, Meaning, Options, Place, Progress, Unpacked, WATCH_EVERY};
 
@@ -79,9 +79,15 @@ enum Record {
 }
 
 impl<'w> Unpacker<'w> {
-    pub(super) fn new(blocks: Blocks, place: Place, options: &Options, watch: Watch<'w>) -> Result<Unpacker<'w>, UnpackError> {
+    pub(super) fn new(
+        blocks: Blocks,
+        place: Place,
+        options: &Options,
+        watch: Watch<'w>,
+    ) -> Result<Unpacker<'w>, UnpackError> {
         let split_file = place.split.try_clone().map_err(UnpackError::Split)?;
-        let gzip = encoder(Compression::Gzip, Some(options.split_level), Box::new(place.split)).map_err(UnpackError::Split)?;
+        let gzip =
+            encoder(Compression::Gzip, Some(options.split_level), Box::new(place.split)).map_err(UnpackError::Split)?;
         let is_vfs = options.form == LayerForm::Vfs;
         Ok(Unpacker {
             scanner: Scanner::new(blocks),
@@ -225,17 +231,25 @@ impl<'w> Unpacker<'w> {
         let is_new = is_named && !self.aside.covers(path);
         match &header.kind {
             Kind::File => return self.put_file(path, header, &meta, is_new, was_own),
-            Kind::Directory => self.put_dir(path, &meta, was_own).and_then(|fresh| self.named(header, is_new && fresh))?,
+            Kind::Directory => {
+                self.put_dir(path, &meta, was_own).and_then(|fresh| self.named(header, is_new && fresh))?
+            }
             Kind::HardLink(target) => self.put_link(path, header, target, is_new, was_own)?,
             Kind::Symlink(target) => {
                 let target = target.clone();
-                let fresh = self.make(path, |folder, name| fs::symlinkat(&target[..], folder, name), "make the link", was_own)?.1;
+                let fresh = self
+                    .make(path, |folder, name| fs::symlinkat(&target[..], folder, name), "make the link", was_own)?
+                    .1;
                 self.dress(path, &meta, false)?;
                 self.size += if self.form == LayerForm::Overlay2 { target.len() as u64 } else { 0 };
                 self.named(header, is_new && fresh)?;
             }
-            &Kind::CharDevice(major, minor) => self.put_node(path, FileType::CharacterDevice, (major, minor), &meta, was_own)?,
-            &Kind::BlockDevice(major, minor) => self.put_node(path, FileType::BlockDevice, (major, minor), &meta, was_own)?,
+            &Kind::CharDevice(major, minor) => {
+                self.put_node(path, FileType::CharacterDevice, (major, minor), &meta, was_own)?
+            }
+            &Kind::BlockDevice(major, minor) => {
+                self.put_node(path, FileType::BlockDevice, (major, minor), &meta, was_own)?
+            }
             Kind::Fifo => self.put_node(path, FileType::Fifo, (0, 0), &meta, was_own)?,
             Kind::Label | Kind::Unknown(_) => {}
         }
@@ -248,10 +262,14 @@ impl<'w> Unpacker<'w> {
             return Ok(());
         }
         if header.kind == Kind::CharDevice(0, 0) {
-            return Err(Trouble::Refused("a character device 0:0 means 'deleted' to overlay2, so it cannot be kept".to_string()));
+            return Err(Trouble::Refused(
+                "a character device 0:0 means 'deleted' to overlay2, so it cannot be kept".to_string(),
+            ));
         }
         match header.meta.xattrs.keys().find(|name| name.starts_with(OVERLAY)) {
-            Some(name) => Err(Trouble::Refused(format!("xattr '{}' is overlay2's own mark, so it cannot be kept", shown(name)))),
+            Some(name) => {
+                Err(Trouble::Refused(format!("xattr '{}' is overlay2's own mark, so it cannot be kept", shown(name))))
+            }
             None => Ok(()),
         }
     }
@@ -346,7 +364,8 @@ impl<'w> Unpacker<'w> {
         }
         self.must_count = true;
         let is_of_base = self.own.is_some() && !was_own;
-        let has_content = is_dir(stat) || stat.st_size > 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let has_content =
+            is_dir(stat) || stat.st_size > 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         if !is_of_base && has_content && !self.aside.covers(path) {
             if self.aside.len() >= self.limits.held {
                 return Err(Trouble::Refused(format!("more than {} entries replace earlier ones", self.limits.held)));
@@ -380,11 +399,23 @@ impl<'w> Unpacker<'w> {
         self.own.as_ref().is_none_or(|(own, hasher)| own.contains(&hasher.hash_one(path.as_bytes())))
     }
 
-    fn put_file(&mut self, path: &EntryPath, header: &Header, meta: &Metadata, is_new: bool, was_own: bool) -> Result<(), Trouble> {
+    fn put_file(
+        &mut self,
+        path: &EntryPath,
+        header: &Header,
+        meta: &Metadata,
+        is_new: bool,
+        was_own: bool,
+    ) -> Result<(), Trouble> {
         // Bits beyond the permissions are set after the owner, else they would be lost.
         let mode = meta.mode & 0o777;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (fd, fresh) = self.make(path, |folder, name| fs::openat(folder, name, flags, Mode::from_raw_mode(mode)), "make the file", was_own)?;
+        let (fd, fresh) = self.make(
+            path,
+            |folder, name| fs::openat(folder, name, flags, Mode::from_raw_mode(mode)),
+            "make the file",
+            was_own,
+        )?;
         let is_whole = header.sparse.as_deref().is_none_or(|map| map == [Extent { offset: 0, size: header.size }]);
         let record = if is_new && fresh && is_whole { Record::Name } else { Record::Bytes };
         let written = self.write_content(&fd, header, record)?;
@@ -393,7 +424,10 @@ impl<'w> Unpacker<'w> {
         }
         self.tree.dress_fd(path, fd.as_fd(), meta, Some(mode))?;
         match record {
-            Record::Name => self.split.file(&header.path, written, if written > 0 { self.crc.sum() } else { 0 }).map_err(Trouble::Split),
+            Record::Name => self
+                .split
+                .file(&header.path, written, if written > 0 { self.crc.sum() } else { 0 })
+                .map_err(Trouble::Split),
             Record::Bytes => Ok(()),
         }
     }
@@ -483,7 +517,14 @@ impl<'w> Unpacker<'w> {
         self.tree.dress_name(path, path.name(), meta, has_mode)
     }
 
-    fn put_node(&mut self, path: &EntryPath, kind: FileType, (major, minor): (u32, u32), meta: &Metadata, was_own: bool) -> Result<(), Trouble> {
+    fn put_node(
+        &mut self,
+        path: &EntryPath,
+        kind: FileType,
+        (major, minor): (u32, u32),
+        meta: &Metadata,
+        was_own: bool,
+    ) -> Result<(), Trouble> {
         if kind != FileType::Fifo && !self.tree.is_root() {
             return Err(Trouble::Refused("a device can be made by root only".to_string()));
         }
@@ -493,8 +534,17 @@ impl<'w> Unpacker<'w> {
         self.dress(path, meta, true)
     }
 
-    fn put_link(&mut self, path: &EntryPath, header: &Header, target: &[u8], is_new: bool, was_own: bool) -> Result<(), Trouble> {
-        let mut aim = self.checked(target).map_err(|_| Trouble::Refused(format!("its target '{}' leads elsewhere", shown(short(target)))))?;
+    fn put_link(
+        &mut self,
+        path: &EntryPath,
+        header: &Header,
+        target: &[u8],
+        is_new: bool,
+        was_own: bool,
+    ) -> Result<(), Trouble> {
+        let mut aim = self
+            .checked(target)
+            .map_err(|_| Trouble::Refused(format!("its target '{}' leads elsewhere", shown(short(target)))))?;
         if let (Meaning::Layer, Ok(Word::Links(name))) = (self.meaning, self.word(aim.clone())) {
             aim = self.aside.hidden(&self.tree, &name)?;
         }
@@ -502,7 +552,10 @@ impl<'w> Unpacker<'w> {
             return self.named(header, is_new && fresh);
         }
         if self.deferred.len() >= self.limits.held {
-            return Err(Trouble::Refused(format!("more than {} hard links come before their target", self.limits.held)));
+            return Err(Trouble::Refused(format!(
+                "more than {} hard links come before their target",
+                self.limits.held
+            )));
         }
         self.deferred.push((header.path.clone(), path.clone(), aim));
         Ok(())
@@ -580,7 +633,8 @@ impl<'w> Unpacker<'w> {
         let name = self.tree.enter_parent(path)?;
         match self.tree.stat(name)? {
             None => {
-                fs::mknodat(self.tree.here(), name, FileType::CharacterDevice, Mode::empty(), 0).doing("mark as deleted by")?;
+                fs::mknodat(self.tree.here(), name, FileType::CharacterDevice, Mode::empty(), 0)
+                    .doing("mark as deleted by")?;
                 self.tree.touch();
                 let meta = Metadata { xattrs: Default::default(), ..header.meta.clone() };
                 self.tree.dress_name(path, name, &meta, false)?;

@@ -29,7 +29,9 @@ impl Aside {
         if self.folder.is_none() {
             let mut random = [0; 16];
             let filled = SystemRandom::new().fill(&mut random);
-            filled.map_err(|_| Trouble::Refused("the system gives no random numbers to set aside what it replaces".to_string()))?;
+            filled.map_err(|_| {
+                Trouble::Refused("the system gives no random numbers to set aside what it replaces".to_string())
+            })?;
             let name = format!(".dockless-{:032x}", u128::from_ne_bytes(random)).into_bytes();
             fs::mkdirat(tree.top(), &name[..], Mode::RWXU).doing("set aside what stood at")?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -74,7 +76,8 @@ impl Aside {
     /// the folder.
     pub(super) fn settle(self, tree: &mut Tree, split: &mut File, level: u32) -> Result<u64, Trouble> {
         let Some((name, folder)) = &self.folder else { return Ok(0) };
-        let embedded = if self.replaced.is_empty() { 0 } else { self.rewrite(folder, split, level).map_err(Trouble::Split)? };
+        let embedded =
+            if self.replaced.is_empty() { 0 } else { self.rewrite(folder, split, level).map_err(Trouble::Split)? };
         super::remove::remove_tree(tree.top(), name).doing("remove what was replaced by")?;
         Ok(embedded)
     }
@@ -97,7 +100,12 @@ impl Aside {
         Ok(embedded)
     }
 
-    fn copy(&self, folder: &OwnedFd, old: &mut split::Reader<impl io::BufRead>, new: &mut split::Writer<impl Write>) -> io::Result<u64> {
+    fn copy(
+        &self,
+        folder: &OwnedFd,
+        old: &mut split::Reader<impl io::BufRead>,
+        new: &mut split::Writer<impl Write>,
+    ) -> io::Result<u64> {
         let mut embedded = 0;
         while let Some(entry) = old.next().map_err(io::Error::other)? {
             match entry {
@@ -126,7 +134,13 @@ fn embed(folder: &OwnedFd, number: u64, rest: &[u8], new: &mut split::Writer<imp
         path.extend_from_slice(rest);
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let mut file = File::from(fs::openat2(folder, &path[..], OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)?);
+    let mut file = File::from(fs::openat2(
+        folder,
+        &path[..],
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+        resolve,
+    )?);
     let mut buffer = Vec::with_capacity(MAX_SEGMENT);
     loop {
         buffer.clear();

@@ -47,7 +47,9 @@ impl UnpackError {
     /// Whether the file system is full, of bytes or of inodes.
     pub fn is_full(&self) -> bool {
         match self {
-            UnpackError::Entry { source, .. } | UnpackError::Split(source) => source.kind() == io::ErrorKind::StorageFull,
+            UnpackError::Entry { source, .. } | UnpackError::Split(source) => {
+                source.kind() == io::ErrorKind::StorageFull
+            }
             _ => false,
         }
     }

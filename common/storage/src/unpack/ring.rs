@@ -18,7 +18,12 @@ pub(super) const WAITING: usize = 5;
 type Shared = Arc<Vec<u8>>;
 
 /// Reads the input to its end, or until nobody takes its blocks any more.
-pub(super) fn pump(mut input: impl Read, free: Receiver<Vec<u8>>, hash: SyncSender<Shared>, files: SyncSender<io::Result<Shared>>) {
+pub(super) fn pump(
+    mut input: impl Read,
+    free: Receiver<Vec<u8>>,
+    hash: SyncSender<Shared>,
+    files: SyncSender<io::Result<Shared>>,
+) {
     loop {
         let mut block = free.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
         block.clear();

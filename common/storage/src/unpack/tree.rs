@@ -255,7 +255,13 @@ impl Tree {
     }
 
     /// Gives a new file or folder, open as `fd`, its attributes; `made` is the mode that it was made with.
-    pub(super) fn dress_fd(&mut self, path: &EntryPath, fd: BorrowedFd, meta: &Metadata, made: Option<u32>) -> Result<(), Trouble> {
+    pub(super) fn dress_fd(
+        &mut self,
+        path: &EntryPath,
+        fd: BorrowedFd,
+        meta: &Metadata,
+        made: Option<u32>,
+    ) -> Result<(), Trouble> {
         let owner = self.owner_of(path, meta);
         let inherits = self.is_setgid_here();
         let chowned = match owner {
@@ -266,7 +272,10 @@ impl Tree {
             _ => false,
         };
         // Owners first: a change of owner clears the setuid bit and the capability.
-        let exact = made == Some(meta.mode) && meta.mode & self.umask == 0 && (!chowned || meta.mode & 0o6000 == 0) && !inherits;
+        let exact = made == Some(meta.mode)
+            && meta.mode & self.umask == 0
+            && (!chowned || meta.mode & 0o6000 == 0)
+            && !inherits;
         if !exact {
             fs::fchmod(fd, Mode::from_raw_mode(meta.mode)).doing("set the mode of")?;
         }
@@ -282,13 +291,22 @@ impl Tree {
     }
 
     /// Gives a new link, device or pipe of the deepest open folder its attributes.
-    pub(super) fn dress_name(&mut self, path: &EntryPath, name: &[u8], meta: &Metadata, has_mode: bool) -> Result<(), Trouble> {
-        if let Some((uid, gid)) = self.owner_of(path, meta).filter(|owner| self.is_setgid_here() || *owner != self.owner) {
+    pub(super) fn dress_name(
+        &mut self,
+        path: &EntryPath,
+        name: &[u8],
+        meta: &Metadata,
+        has_mode: bool,
+    ) -> Result<(), Trouble> {
+        if let Some((uid, gid)) =
+            self.owner_of(path, meta).filter(|owner| self.is_setgid_here() || *owner != self.owner)
+        {
             let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
             fs::chownat(self.here(), name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).doing("set the owner of")?;
         }
         if has_mode {
-            fs::chmodat(self.here(), name, Mode::from_raw_mode(meta.mode), AtFlags::empty()).doing("set the mode of")?;
+            fs::chmodat(self.here(), name, Mode::from_raw_mode(meta.mode), AtFlags::empty())
+                .doing("set the mode of")?;
         }
         for (xattr, value) in &meta.xattrs {
             // Only by path can a link's own be set; the folder is named by its handle, so nothing can be swapped.
@@ -322,7 +340,10 @@ impl Tree {
     fn lose_xattr(&mut self, path: &EntryPath, name: &[u8], errno: Errno) -> Result<(), Trouble> {
         match errno {
             Errno::OPNOTSUPP | Errno::PERM | Errno::INVAL | Errno::ACCESS | Errno::TOOBIG | Errno::RANGE => {
-                self.lost.add(path, format!("xattr '{}' cannot be kept: {}", model::path::shown(name), io::Error::from(errno)));
+                self.lost.add(
+                    path,
+                    format!("xattr '{}' cannot be kept: {}", model::path::shown(name), io::Error::from(errno)),
+                );
                 Ok(())
             }
             errno => Err(errno).doing("set an xattr of"),
@@ -341,7 +362,8 @@ impl Level {
         }
         if self.is_touched {
             let time = Timespec { tv_sec: self.stat.st_mtime, tv_nsec: self.stat.st_mtime_nsec as _ };
-            fs::futimens(&self.fd, &Timestamps { last_access: time, last_modification: time }).doing("set the time of the folder of")?;
+            fs::futimens(&self.fd, &Timestamps { last_access: time, last_modification: time })
+                .doing("set the time of the folder of")?;
         }
         Ok(())
     }
@@ -370,7 +392,10 @@ fn times(mtime: Timestamp) -> Timestamps {
 
 /// The process's umask, told by the kernel without changing it; all bits where it does not tell.
 fn umask() -> u32 {
-    let Ok(status) = rustix::fs::open("/proc/thread-self/status", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return 0o777 };
+    let Ok(status) = rustix::fs::open("/proc/thread-self/status", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    else {
+        return 0o777;
+    };
     let mut text = [0; 4096];
     let count = rustix::io::read(&status, &mut text).unwrap_or(0);
     let text = String::from_utf8_lossy(&text[..count]);

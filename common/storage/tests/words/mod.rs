@@ -3,6 +3,9 @@
 //! A layer is a list of statements: `+d path`, `+f path content`, `+l path target`, `+h path target` (another name of a
 //! file), `-path` (gone from lower layers), `!path` (hides what lower layers have in it). Layers are top first.
 
+// Each test takes what it needs.
+#![allow(dead_code)]
+
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
