@@ -15,14 +15,24 @@ const TABLE: &str = "repositories";
 /// The stores of before 1.10 in `home`.
 pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
     let tables = tables(root, home);
+    let has_graph = root.is_dir(&home.join("graph"));
+    // Nothing but containers: whatever the first of them has, all have.
+    if tables.is_empty() && !has_graph && !first_is_old(root, home) {
+        return Default::default();
+    }
     let sample = sample_of(root, home, folders::BEFORE_1_10);
     let mut drivers: Vec<Driver> = tables.iter().map(|name| named(root, home, name)).collect();
-    if drivers.is_empty() && (sample.is_some() || root.is_dir(&home.join("graph"))) {
+    if drivers.is_empty() && (sample.is_some() || has_graph) {
         let name = sample.as_ref().map(|it| it.driver.as_str()).unwrap_or_default();
         drivers.push(if name.is_empty() { named(root, home, TABLE) } else { Driver::docker(name) });
     }
     let recorded = sample.and_then(|it| it.recorded).unwrap_or_else(|| usual(home));
     (drivers.into_iter().map(|driver| store(root, home, driver, &recorded)).collect(), Vec::new())
+}
+
+fn first_is_old(root: &Root, home: &HostPath) -> bool {
+    let (ids, _) = folders::ids(root, home);
+    ids.first().is_some_and(|id| root.exists(&home.join("containers").join(id.as_str()).join(folders::BEFORE_1_10)))
 }
 
 fn tables(root: &Root, home: &HostPath) -> Vec<String> {
