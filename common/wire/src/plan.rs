@@ -91,6 +91,8 @@ pub struct Bridge {
     pub broadcast: bool,
     /// Whether its network has no way out.
     pub internal: bool,
+    /// Whether it is another's, such as a live docker's: then only our own containers on it are our business.
+    pub shared: bool,
     /// Why it is there.
     pub reason: String,
     /// The config field that it comes from.

@@ -65,6 +65,7 @@ fn bridge(net: &Net, dialect: Dialect) -> Bridge {
         mtu: net.mtu,
         broadcast: !matches!(dialect, Dialect::Docker06 | Dialect::Docker12),
         internal: net.internal,
+        shared: net.shared,
         reason: format!("the bridge of network '{}'", net.name),
         from: net.from.clone(),
     }

@@ -41,6 +41,7 @@ pub(crate) struct Net {
     pub range: Option<Prefix>,
     pub is_default: bool,
     pub internal: bool,
+    pub shared: bool,
     pub icc: bool,
     pub masquerade: bool,
     pub mtu: u32,
@@ -128,7 +129,8 @@ pub(crate) fn resolve(
 ) -> (Resolved, Vec<Finding>) {
     let mut findings = Vec::new();
     let chosen = choose(configs, selection, &mut findings);
-    let nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
+    let mut nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
+    nets.iter_mut().for_each(|net| net.shared = taken.shared.contains(&net.bridge));
     let mut giver = Giver::new(configs, &chosen, &nets, dialect, taken);
     let places: Vec<_> = chosen.iter().map(|container| places(container, &nets, &mut giver, &mut findings)).collect();
     let ctrs = chosen.iter().zip(places).map(|(container, places)| {
@@ -214,6 +216,7 @@ fn net(network: &Network, daemon: &Daemon, dialect: Dialect, chosen: &[&Containe
         range: network.subnets.iter().find_map(|subnet| subnet.range).or(daemon.fixed_cidr.filter(|_| default)),
         is_default: default,
         internal: network.internal,
+        shared: false,
         icc: of_daemon(daemon.icc).or(network.icc).unwrap_or(true),
         masquerade: of_daemon(daemon.ip_masq).or(network.masquerade).unwrap_or(true),
         mtu: daemon.mtu.filter(|_| default).or(network.mtu).unwrap_or(1500),

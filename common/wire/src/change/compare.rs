@@ -56,8 +56,7 @@ pub fn compare(plan: &Plan, live: &Live, state: &State, dropping: &[String]) -> 
         self::bridge(&mut changes, bridge, &settings, live, state);
     }
     rules(&mut changes, plan, live, state);
-    let bridges: Vec<&str> = plan.bridges.iter().map(|bridge| &*bridge.name).collect();
-    dropping.iter().for_each(|program| accept(&mut changes, program, &bridges, state));
+    dropping.iter().for_each(|program| accept(&mut changes, program, plan, state));
     plan.veths.iter().for_each(|veth| self::veth(&mut changes, veth, plan, live, state));
     stale(&mut changes, plan, live, state);
     changes
@@ -209,19 +208,31 @@ fn apart_from_others(rules: &mut RuleSet, plan: &Plan, live: &Live) {
     }
 }
 
-/// Our own table has decided already on what goes to and comes from our bridges.
-fn accept(changes: &mut Changes, program: &str, bridges: &[&str], state: &State) {
-    let comment = ["-m", "comment", "--comment", "dockless", "-j", "ACCEPT"];
+/// Our own table has decided already on what goes to and comes from bridges of ours; on another's bridge, its own
+/// rules do for everything but our containers.
+fn accept(changes: &mut Changes, program: &str, plan: &Plan, state: &State) {
+    let mut conditions: Vec<String> = Vec::new();
+    for bridge in plan.bridges.iter().filter(|bridge| !bridge.shared) {
+        conditions.extend(["-i", "-o"].map(|way| format!("{way} {}", bridge.name)));
+    }
+    let shared = |veth: &&Veth| plan.bridges.iter().any(|bridge| bridge.shared && bridge.name == veth.bridge);
+    for veth in plan.veths.iter().filter(shared) {
+        let same = veth.addresses.iter().filter(|prefix| prefix.is_ipv4() == program.starts_with("iptables"));
+        for address in same.map(|prefix| prefix.address) {
+            let bridge = &veth.bridge;
+            conditions.push(format!("-s {address} -i {bridge} ! -o {bridge}"));
+            conditions.push(format!("-d {address} -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED"));
+            conditions.push(format!("-d {address} -o {bridge} -m conntrack --ctstate DNAT"));
+        }
+    }
     let mut rules = Vec::new();
-    for bridge in bridges {
-        for way in ["-i", "-o"] {
-            let words = ["FORWARD", way, bridge].into_iter().chain(comment).map(str::to_owned);
-            let rule: Vec<String> = words.collect();
-            let undo = Undo::Iptables { program: program.to_owned(), rule: rule.clone() };
-            if !state.undo.contains(&undo) || !super::iptables::has(program, &rule) {
-                changes.undo.push(undo);
-                rules.push(rule);
-            }
+    for condition in conditions {
+        let text = format!("FORWARD {condition} -m comment --comment dockless -j ACCEPT");
+        let rule: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        let undo = Undo::Iptables { program: program.to_owned(), rule: rule.clone() };
+        if !state.undo.contains(&undo) || !super::iptables::has(program, &rule) {
+            changes.undo.push(undo);
+            rules.push(rule);
         }
     }
     if !rules.is_empty() {

@@ -38,13 +38,13 @@ impl<'a> Builder<'a> {
         self.set.chain(self.family, Table::Filter, APART);
         self.direct();
         self.translation();
-        self.nets().for_each(|(net, network)| self.internal(net, network));
+        self.nets().filter(|(net, _)| !net.shared).for_each(|(net, network)| self.internal(net, network));
         self.ports();
         self.nets().for_each(|(net, _)| self.answers(net));
         self.links();
-        self.nets().filter(|(net, _)| !net.icc).for_each(|(net, _)| self.strangers(net));
+        self.nets().filter(|(net, _)| !net.icc && !net.shared).for_each(|(net, _)| self.strangers(net));
         self.nets().for_each(|(net, _)| self.apart(net));
-        self.nets().for_each(|(net, _)| self.ends(net));
+        self.nets().filter(|(net, _)| !net.shared).for_each(|(net, _)| self.ends(net));
     }
 
     /// Networks that have this family, with their addresses.
@@ -179,10 +179,28 @@ impl<'a> Builder<'a> {
 
     fn apart(&mut self, net: &Net) {
         let bridge = &*net.bridge;
-        let why = Why("what leaves a network may not enter another", &net.from);
-        self.set.append(rule(self.filter("FORWARD"), [from_bridge(bridge), not_to_bridge(bridge)], jump(APART), why));
+        let leaves = [from_bridge(bridge), not_to_bridge(bridge)];
+        let why = || Why("what leaves a network may not enter another", &net.from);
+        if net.shared {
+            // Of what is on another's bridge, our own containers alone are our business.
+            for address in self.addresses(net) {
+                let matches = [&[from_address(address)], &leaves[..]].concat();
+                self.set.append(rule(self.filter("FORWARD"), matches, jump(APART), why()));
+            }
+            let why = Why("ports that others publish are open to our containers", &net.from);
+            self.set.append(rule(self.filter(APART), [to_bridge(bridge), Match::Rewritten], Target::Return, why));
+        } else {
+            self.set.append(rule(self.filter("FORWARD"), leaves, jump(APART), why()));
+        }
         let why = Why("what comes from another network is dropped", &net.from);
         self.set.append(rule(self.filter(APART), [to_bridge(bridge)], Target::Drop, why));
+    }
+
+    /// Our containers' addresses in a network.
+    fn addresses(&self, net: &Net) -> Vec<std::net::IpAddr> {
+        let places = self.resolved.ctrs.iter().flat_map(|ctr| &ctr.places);
+        let here = places.filter(|place| self.resolved.nets[place.net].bridge == net.bridge);
+        here.filter_map(|place| place.address(self.family)).collect()
     }
 
     fn ends(&mut self, net: &Net) {
