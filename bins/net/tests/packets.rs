@@ -1,0 +1,275 @@
+//! `net up` and `net down` with packets, in network namespaces of the test's own: an outside, a host, containers.
+//! Needs root, unshare, ip, nft and iptables.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use serde_json::json;
+use wire::namespace::Namespace;
+
+const OUTSIDE: &str = "192.0.2.9";
+const HOST: &str = "192.0.2.1";
+
+/// A process that keeps a network namespace, ended with the value.
+struct Kept(Child);
+
+impl Kept {
+    fn new() -> Kept {
+        let child = Command::new("unshare").args(["-n", "sleep", "120"]).spawn().expect("these tests need unshare");
+        let kept = Kept(child);
+        let host = Namespace::current().unwrap();
+        while !kept.namespace().is_ok_and(|own| !own.is(&host).unwrap()) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        kept
+    }
+
+    fn namespace(&self) -> std::io::Result<Namespace> {
+        Namespace::of(self.0.id())
+    }
+
+    /// Answers on a port with the address that asks.
+    fn serve(&self, port: u16) {
+        let listener = self.namespace().unwrap().within(|| TcpListener::bind(("0.0.0.0", port)).unwrap()).unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let peer = stream.peer_addr().unwrap().ip().to_string();
+                let _ = stream.write_all(peer.as_bytes());
+            }
+        });
+    }
+
+    fn ask(&self, to: &str) -> Option<String> {
+        self.namespace().unwrap().within(|| ask(to)).unwrap()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What answers there; `None` for nothing.
+fn ask(to: &str) -> Option<String> {
+    let to: SocketAddr = to.parse().unwrap();
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(400)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn run(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let output = Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|e| panic!("{line}: {e}"));
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The host's own state, without what changes by itself.
+fn snapshot() -> String {
+    let links = run("ip -o link").lines().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
+    let addresses = run("ip -4 -o addr").lines().map(|l| l.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
+    let settings = ["ip_forward", "conf/all/forwarding", "conf/default/forwarding", "conf/up0/forwarding"];
+    let settings = settings.map(|key| fs::read_to_string(format!("/proc/sys/net/ipv4/{key}")).unwrap());
+    [run("nft list ruleset"), links.join("\n"), addresses.join("\n"), run("ip route"), settings.join("")].join("\n")
+}
+
+struct Lab {
+    outside: Kept,
+    state: tempfile::TempDir,
+}
+
+impl Lab {
+    /// This thread becomes the host, one link away from the outside.
+    fn new() -> Lab {
+        unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root");
+        run("ip link set lo up");
+        fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+        let outside = Kept::new();
+        let pid = outside.0.id();
+        run(&format!("ip link add up0 type veth peer name up1 netns {pid}"));
+        run(&format!("ip addr add {HOST}/24 dev up0"));
+        run("ip link set up0 up");
+        for line in ["addr add 192.0.2.9/24 dev up1", "link set up1 up", "route add 172.16.0.0/12 via 192.0.2.1"] {
+            run(&format!("nsenter -t {pid} -n ip {line}"));
+        }
+        Lab { outside, state: tempfile::tempdir().unwrap() }
+    }
+
+    fn net(&self, args: &[&str], input: &str) -> Child {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_net"))
+            .args(args)
+            .args(["--state-dir", self.state.path().to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child
+    }
+
+    /// Exit status, stdout and stderr.
+    fn done(&self, args: &[&str], input: &str) -> (i32, String, String) {
+        let output = self.net(args, input).wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    fn up(&self, input: &str) {
+        assert_eq!(self.done(&["up", "-q", "-"], input), (0, String::new(), String::new()));
+    }
+
+    fn down(&self) {
+        assert_eq!(self.done(&["down"], ""), (0, String::new(), String::new()));
+    }
+}
+
+fn container(name: &str, pid: u32, network: &str, ports: serde_json::Value) -> serde_json::Value {
+    json!({
+        "Id": format!("{name:0>64}"), "Name": format!("/{name}"), "State": { "Running": true, "Pid": pid },
+        "HostConfig": { "NetworkMode": network, "PortBindings": ports },
+        "NetworkSettings": { "Networks": { network: {} } },
+    })
+}
+
+fn network(name: &str, subnet: &str, internal: bool) -> serde_json::Value {
+    json!({
+        "Name": name, "Id": format!("{name:0>64}"), "Driver": "bridge", "Internal": internal,
+        "IPAM": { "Config": [{ "Subnet": subnet }] },
+        "Options": { "com.docker.network.bridge.name": format!("b-{name}") },
+    })
+}
+
+/// The matrix: from where, to what, and whether something answers.
+fn reach(lab: &Lab, web: &Kept, peer: &Kept) -> Vec<(&'static str, bool)> {
+    let is = |answer: Option<String>| answer.is_some();
+    vec![
+        ("outside to the published port", is(lab.outside.ask("192.0.2.1:8080"))),
+        ("host to its own address", is(ask("192.0.2.1:8080"))),
+        ("host to 127.0.0.1", is(ask("127.0.0.1:8080"))),
+        ("container to itself by the gateway", is(web.ask("172.17.0.1:8080"))),
+        ("neighbour by the gateway", is(peer.ask("172.17.0.1:8080"))),
+        ("neighbour directly, a port that is not published", is(peer.ask("172.17.0.2:99"))),
+        ("host directly, a port that is not published", is(ask("172.17.0.2:99"))),
+        ("host to a port of 127.0.0.1", is(ask("127.0.0.1:8081"))),
+        ("outside to a port of 127.0.0.1", is(lab.outside.ask("192.0.2.1:8081"))),
+        ("outside to the container, published port", is(lab.outside.ask("172.17.0.2:80"))),
+        ("outside to the container, another port", is(lab.outside.ask("172.17.0.2:99"))),
+    ]
+}
+
+#[test]
+fn published_ports_are_reached_and_others_are_not() {
+    for policy in ["ACCEPT", "DROP"] {
+        let lab = Lab::new();
+        run(&format!("iptables -P FORWARD {policy}"));
+        let before = snapshot();
+        let (web, peer) = (Kept::new(), Kept::new());
+        let ports = json!({ "80/tcp": [{ "HostPort": "8080" }], "81/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8081" }] });
+        let input = json!([container("web", web.0.id(), "bridge", ports), container("xpeer", peer.0.id(), "bridge", json!({}))]);
+        lab.up(&input.to_string());
+        [80, 81, 99].iter().for_each(|port| web.serve(*port));
+        lab.outside.serve(7);
+        let reached = reach(&lab, &web, &peer);
+        let wrong: Vec<_> = reached.iter().enumerate().filter(|(at, (_, answered))| *answered != (*at < 8)).collect();
+        assert!(wrong.is_empty(), "policy {policy}: {wrong:?}");
+        assert_eq!(web.ask(&format!("{OUTSIDE}:7")).as_deref(), Some(HOST), "packets to the outside have the host's address");
+        lab.down();
+        assert_eq!(snapshot(), before, "policy {policy}");
+    }
+}
+
+#[test]
+fn networks_are_kept_apart() {
+    let lab = Lab::new();
+    let (one, two, inner) = (Kept::new(), Kept::new(), Kept::new());
+    let ports = json!({ "80/tcp": [{ "HostPort": "8080" }] });
+    let input = json!([
+        network("one", "10.1.0.0/24", false), network("two", "10.2.0.0/24", false), network("inner", "10.3.0.0/24", true),
+        container("a", one.0.id(), "one", ports), container("b", two.0.id(), "two", json!({})),
+        container("c", inner.0.id(), "inner", json!({})),
+    ]);
+    lab.up(&input.to_string());
+    one.serve(80);
+    lab.outside.serve(7);
+    assert_eq!(two.ask("10.1.0.2:80"), None, "another network");
+    assert!(two.ask("192.0.2.1:8080").is_some(), "another network's published port");
+    assert_eq!(inner.ask("10.1.0.2:80"), None, "from an internal network");
+    assert_eq!(inner.ask(&format!("{OUTSIDE}:7")), None, "from an internal network to the outside");
+    assert!(one.ask(&format!("{OUTSIDE}:7")).is_some());
+    let (status, _, said) = lab.done(&["down", "a"], "");
+    assert_eq!((status, said.as_str()), (0, ""));
+    assert_eq!(two.ask("192.0.2.1:8080"), None, "a container that is down publishes nothing");
+    lab.down();
+}
+
+#[test]
+fn the_same_again_changes_nothing() {
+    let lab = Lab::new();
+    let web = Kept::new();
+    let input = json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }], "53/udp": [{}] }))]);
+    lab.up(&input.to_string());
+    let first = run("nft -a list ruleset") + &snapshot();
+    assert_eq!(lab.done(&["up", "--dry-run", "-"], &input.to_string()), (0, String::new(), String::new()));
+    lab.up(&input.to_string());
+    assert_eq!(run("nft -a list ruleset") + &snapshot(), first);
+    lab.down();
+}
+
+#[test]
+fn a_killed_up_is_undone_and_can_be_done_again() {
+    let lab = Lab::new();
+    fs::write("/proc/sys/net/ipv4/conf/up0/forwarding", "1").unwrap();
+    let before = snapshot();
+    let web = Kept::new();
+    let input = json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }] }))]).to_string();
+    web.serve(80);
+    for step in 0..20 {
+        let mut child = lab.net(&["up", "-q", "-"], &input);
+        thread::sleep(Duration::from_micros(step * 700));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if step % 2 == 0 {
+            lab.up(&input);
+            assert!(ask("127.0.0.1:8080").is_some(), "after a kill at step {step}");
+        }
+        lab.down();
+        assert_eq!(snapshot(), before, "after a kill at step {step}");
+    }
+}
+
+#[test]
+fn what_stands_against_it_is_named_and_nothing_is_changed() {
+    let lab = Lab::new();
+    let web = Kept::new();
+    let _held = TcpListener::bind("0.0.0.0:8080").unwrap();
+    run("ip route add 172.17.3.0/24 via 192.0.2.9");
+    let before = snapshot();
+    let ports = json!({ "80/tcp": [{ "HostPort": "8080" }], "81/tcp": [{ "HostIp": "203.0.113.9", "HostPort": "81" }] });
+    let input = json!([container("web", web.0.id(), "bridge", ports)]).to_string();
+    let (status, _, said) = lab.done(&["up", "-"], &input);
+    assert_eq!(status, 1);
+    for text in [
+        "network 'bridge' with 172.17.0.1/16 overlaps the route to 172.17.3.0/24 by 'up0'",
+        "port 8080/tcp of 0.0.0.0 is wanted by container 'web' and held by process",
+        "port 81/tcp of 203.0.113.9 is wanted by container 'web', and this host has no such address",
+    ] {
+        assert!(said.contains(text), "{said}");
+    }
+    let none = json!([container("lost", 0, "bridge", json!({}))]).to_string();
+    let (status, _, said) = lab.done(&["up", "-"], &none);
+    assert!(status == 1 && said.contains("container 'lost' has no process and no network namespace"), "{said}");
+    assert_eq!(snapshot(), before);
+    assert_eq!(fs::read_dir(lab.state.path()).unwrap().map(|e| PathBuf::from(e.unwrap().file_name())).filter(|p| p.extension().is_some_and(|e| e == "json")).count(), 0);
+}
