@@ -30,6 +30,9 @@ pub enum Verb {
     Diff(DiffArgs),
     /// Tell what stands between containers and the network here, and what to do: exit 1 where something is to be done
     Check(CheckArgs),
+    /// Answer a container's questions for names; started by up
+    #[command(hide = true)]
+    Resolver(ResolverArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -113,6 +116,18 @@ pub struct DiffArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub state: StateArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ResolverArgs {
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// The container
+    #[arg(long)]
+    pub id: String,
+    /// The file that is its network namespace
+    #[arg(long, value_name = "FILE")]
+    pub netns: PathBuf,
 }
 
 #[derive(clap::Args, Debug)]

@@ -7,6 +7,7 @@ mod down;
 mod input;
 mod ls;
 mod plan;
+mod resolver;
 mod up;
 
 use std::process::ExitCode;
@@ -21,5 +22,6 @@ fn main() -> ExitCode {
         Verb::Ls(verb) => ls::run(verb),
         Verb::Diff(verb) => diff::run(verb, &args.root),
         Verb::Check(verb) => check::run(verb),
+        Verb::Resolver(verb) => resolver::run(verb),
     })
 }

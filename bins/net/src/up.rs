@@ -1,16 +1,18 @@
 //! `net up`: containers brought onto their networks.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::bail;
 use cli::table::Table;
 use cli::{Findings, Outcome, RootArg, WithHint};
-use wire::Selection;
+use wire::{Plan, Selection};
 use wire::attach::{AttachError, Attached, Attacher};
 use wire::config::Configs;
 
 use crate::args::UpArgs;
-use crate::input;
+use crate::{input, resolver};
 
 /// Reads, refuses or makes, and says what is up.
 pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
@@ -23,6 +25,9 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     let attached = attached.map_err(explain)?;
     let Attached { plan, steps, findings: more } = attached;
     findings.extend(more);
+    if !args.dry_run {
+        names(&plan, &args.state.state_dir)?;
+    }
     let mut stdout = cli::stdout();
     if args.dry_run {
         steps.iter().try_for_each(|step| writeln!(stdout, "{step}"))?;
@@ -46,7 +51,7 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
 }
 
 /// Opens the state, or says what is missing for changing a network.
-pub fn open(dir: &std::path::Path) -> anyhow::Result<Attacher> {
+pub fn open(dir: &Path) -> anyhow::Result<Attacher> {
     Attacher::open(dir).map_err(explain)
 }
 
@@ -61,6 +66,17 @@ pub fn explain(error: AttachError) -> anyhow::Error {
         chain = Err::<(), _>(chain).hint(hint).expect_err("it was an error");
     }
     chain
+}
+
+/// Starts a resolver for each container that is on a network of the user's.
+fn names(plan: &Plan, dir: &Path) -> anyhow::Result<()> {
+    let mut started = BTreeSet::new();
+    for veth in plan.veths.iter().filter(|veth| veth.network != "bridge") {
+        if started.insert(&veth.container.0) {
+            resolver::start(dir, &veth.container.0, &veth.namespace_path())?;
+        }
+    }
+    Ok(())
 }
 
 fn chosen(configs: &Configs, selection: &Selection) -> Vec<String> {

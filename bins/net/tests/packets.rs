@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -212,6 +212,47 @@ fn networks_are_kept_apart() {
     assert_eq!((status, said.as_str()), (0, ""));
     assert_eq!(two.ask("192.0.2.1:8080"), None, "a container that is down publishes nothing");
     lab.down();
+}
+
+/// What 127.0.0.11 answers to a question for an address: the last four bytes, and the code.
+fn lookup(of: &Kept, name: &str) -> (Vec<u8>, u8) {
+    let labels: Vec<u8> = name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
+    let question = [&[7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &labels[..], &[0, 0, 1, 0, 1]].concat();
+    of.namespace().unwrap().within(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        socket.send_to(&question, "127.0.0.11:53").unwrap();
+        let mut answer = [0; 512];
+        let (length, from) = socket.recv_from(&mut answer).unwrap();
+        assert_eq!(from.to_string(), "127.0.0.11:53");
+        (answer[length - 4..length].to_vec(), answer[3] & 15)
+    }).unwrap()
+}
+
+#[test]
+fn names_of_the_same_network_are_answered_and_the_resolver_ends_with_it() {
+    let lab = Lab::new();
+    let (web, db, far) = (Kept::new(), Kept::new(), Kept::new());
+    let input = json!([
+        network("one", "10.1.0.0/24", true), container("web", web.0.id(), "one", json!({})),
+        container("db", db.0.id(), "one", json!({})), container("far", far.0.id(), "bridge", json!({})),
+    ]);
+    lab.up(&input.to_string());
+    lab.up(&input.to_string());
+    assert_eq!(lookup(&web, "db").0, lookup(&db, "db").0);
+    assert_eq!((lookup(&web, "db").1, lookup(&web, "DB.one").1, lookup(&web, "web").0), (0, 0, vec![10, 1, 0, 3]));
+    assert_eq!(lookup(&web, "far").1, 3, "not of its network, and an internal network asks nobody");
+    let resolvers = || {
+        let names = fs::read_dir(lab.state.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".resolver")).count()
+    };
+    assert_eq!(resolvers(), 2);
+    lab.down();
+    let gone = (0..40).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        resolvers() == 0
+    });
+    assert!(gone, "a resolver still runs");
 }
 
 #[test]

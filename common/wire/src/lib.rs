@@ -23,6 +23,7 @@ mod planner;
 mod prefix;
 pub mod render;
 mod resolve;
+pub mod resolver;
 mod rule;
 pub mod state;
 pub mod survey;

@@ -130,9 +130,3 @@ fn listener(port: &Port) -> Option<String> {
         found.next().and_then(|fields| fields.get(9).map(|inode| inode.to_string()))
     })
 }
-
-/// When a process started, in the kernel's ticks since boot (proc(5), stat, field 22). Ids are used again, the pair is not.
-pub fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
-}

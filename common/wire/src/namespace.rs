@@ -73,3 +73,8 @@ pub fn cookie() -> io::Result<u64> {
     };
     if done == 0 { Ok(cookie) } else { Ok(Namespace::current()?.file.metadata()?.ino()) }
 }
+
+/// Takes a lock on a file for as long as this process has it open; `false` where another has it.
+pub fn claim(file: &File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}

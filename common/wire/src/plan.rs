@@ -132,6 +132,16 @@ pub struct Veth {
     pub from: String,
 }
 
+impl Veth {
+    /// The file that is the container's network namespace: that of its process, else the recorded one.
+    pub fn namespace_path(&self) -> std::path::PathBuf {
+        match self.pid {
+            0 => (&self.sandbox).into(),
+            pid => format!("/proc/{pid}/ns/net").into(),
+        }
+    }
+}
+
 /// A kernel setting.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sysctl {

@@ -74,18 +74,6 @@ pub enum Undo {
         /// Chain and rule, as after `-D`.
         rule: Vec<String>,
     },
-    /// Removes a file or folder of ours.
-    File {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// Ends a process that is still the one that we started.
-    Process {
-        /// Its id.
-        pid: u32,
-        /// When it started, in the kernel's ticks since boot.
-        started: u64,
-    },
 }
 
 /// Everything that is up.
@@ -141,11 +129,6 @@ impl Store {
     pub fn peek(dir: &Path) -> Result<Option<State>, StateError> {
         let name = cookie().map_err(|source| StateError::File { path: dir.to_owned(), source })?;
         read(&dir.join(format!("{name}.json")))
-    }
-
-    /// The folder for files of containers in this namespace.
-    pub fn files(&self) -> PathBuf {
-        self.dir.join(&self.name)
     }
 
     /// What is up.

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::Path;
 
 use crate::change::{ChangeError, Step, iptables};
 use crate::live::sysctl_path;
@@ -55,10 +54,7 @@ fn index(route: &Socket, name: &str) -> Result<u32, AnyError> {
 
 /// The namespace that a pair's inner end goes to.
 pub(crate) fn target(veth: &Veth) -> io::Result<Namespace> {
-    match veth.pid {
-        0 => Namespace::open(Path::new(&veth.sandbox)),
-        pid => Namespace::of(pid),
-    }
+    Namespace::open(&veth.namespace_path())
 }
 
 fn pair(veth: &Veth, mac: crate::config::Mac, sysctls: &[(String, String)], route: &Socket) -> Result<(), AnyError> {

@@ -1,7 +1,6 @@
 //! Undoes.
 
 use std::fs;
-use std::io;
 use std::net::IpAddr;
 
 use crate::change::{ChangeError, iptables};
@@ -34,8 +33,6 @@ fn one(undo: &Undo, route: &Socket, netfilter: &Socket) -> Result<(), Box<dyn st
         }
         Undo::Tables => netfilter.replace_rules(&RuleSet::default())?,
         Undo::Iptables { program, rule } => iptables::remove(program, rule),
-        Undo::File { path } => remove_file(path)?,
-        Undo::Process { pid, started } => end(*pid, *started),
     }
     Ok(())
 }
@@ -52,20 +49,4 @@ fn remove_address(
         route.remove_address(link.index, prefix)?;
     }
     Ok(())
-}
-
-fn remove_file(path: &std::path::Path) -> io::Result<()> {
-    let removed = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Ends a process, unless another has its number by now.
-fn end(pid: u32, started: u64) {
-    let same = crate::live::started(pid) == Some(started);
-    if let Some(pid) = rustix::process::Pid::from_raw(pid as i32).filter(|_| same) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-    }
 }
