@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use anyhow::bail;
 use cli::{Era, Findings, Outcome};
 use host::Host;
-use model::{PortBinding, Protocol};
+use model::{Generation, PortBinding, Protocol};
 
 use crate::args::Args;
 
@@ -16,7 +16,10 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let mut host = Host::open(&args.root.path())?;
     let mut findings = Findings::from(host.take_findings());
     let container = findings.take(host.container(&args.container)?);
-    let mut lines = lines(&container.ports, wanted, args.era);
+    // Podman says which ports a container publishes while it runs only (podman cmd/podman/containers/port.go, v5.8.2).
+    let is_podman = host.store(container.store).generation == Generation::ContainersStorage;
+    let ports = if is_podman && !container.state.status.is_live() { &[][..] } else { &container.ports[..] };
+    let mut lines = lines(ports, wanted, args.era);
     lines.sort_by(|a, b| natural(a).cmp(&natural(b)));
     lines.dedup();
     if let (Some((port, protocol)), true) = (wanted, lines.is_empty()) {

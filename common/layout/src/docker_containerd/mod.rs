@@ -31,15 +31,22 @@ pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
 fn detect_home(root: &Root, home: &HostPath) -> Found<Option<Store>> {
     let folder = folder(root, home);
     let mut notes = Notes::new("", &metadata::path(&folder));
-    let Some(file) = File::meta(root, &folder, &mut notes) else { return (None, notes.list) };
+    let file = File::meta(root, &folder, &mut notes);
+    if file.is_none() && !root.is_dir(&home.join("containerd")) {
+        return (None, notes.list);
+    }
     let sample = docker_content::detect::sample_of(root, home, folders::SINCE_1_10);
-    let database = file.open(&mut notes);
+    let database = file.as_ref().and_then(|file| file.open(&mut notes));
     let empty = Bucket::default();
     let namespace = database.as_ref().and_then(|database| metadata::namespace(database, NAMESPACE)).unwrap_or(&empty);
     let has_images = namespace.bucket("images").is_some_and(|images| images.items().next().is_some());
     // Docker always runs on containerd: without images in it, it is the store only where no graph driver has any.
     let is_docker = root.is_dir(&home.join("containers"));
-    let is_store = is_docker && (has_images || docker_content::detect::with_images(root, home).is_empty());
+    let has_graph = || !docker_content::detect::detect(root, home).0.is_empty();
+    let is_store = is_docker && (has_images || (file.is_some() || sample.is_some()) && !has_graph());
+    if is_store && file.is_none() && notes.list.is_empty() {
+        notes.add("image-store-missing", "containerd's database is not there: no image and no container's files can be told");
+    }
     let driver = sample.as_ref().map(|sample| sample.driver.clone()).filter(|name| metadata::has_snapshotter(root, &folder, name));
     let store = is_store.then(|| Store {
         generation: Generation::DockerContainerd,
