@@ -460,5 +460,7 @@ fn unquote(coded: &[u8]) -> Vec<u8> {
 
 /// The error that names the entry and says why it is refused.
 pub(crate) fn refused(entry: Box<[u8]>, why: impl Into<String>) -> TarError {
+    // A hostile name may have a million bytes; a message needs to find it only.
+    let entry = if entry.len() > 300 { entry[..300].into() } else { entry };
     TarError::Refused { entry, why: why.into() }
 }

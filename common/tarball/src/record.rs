@@ -209,7 +209,7 @@ impl<R: BufRead> Scanner<R> {
         self.extended.clear_local();
         self.content = stored;
         self.place.entries += 1;
-        self.place.last = header.path.clone();
+        self.place.last = header.path[..header.path.len().min(300)].into();
         Ok(Step::Member(Box::new(header)))
     }
 

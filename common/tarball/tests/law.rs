@@ -247,4 +247,17 @@ proptest! {
         let (joined, _, _) = scan(&whole, 512);
         prop_assert!(whole.starts_with(&joined));
     }
+
+    #[test]
+    fn no_bytes_make_tar_split_or_compression_panic(raw in bytes(500), line in "\\{\"type\":[12],\"(name|payload|size)\":\"?[A-Za-z0-9=]{0,12}\"?\\}") {
+        let mut split = tarball::split::Reader::new(&raw[..]);
+        while let Ok(Some(_)) = split.next() {}
+        let _ = tarball::split::Reader::new(line.as_bytes()).next();
+        for magic in [&b""[..], b"\x1f\x8b\x08", b"BZh9\x31\x41\x59\x26\x53\x59", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"] {
+            let raw = [magic, &raw].concat();
+            if let Ok((_, mut plain)) = tarball::compress::decoder(Box::new(io::Cursor::new(raw))) {
+                let _ = io::copy(&mut plain, &mut io::sink());
+            }
+        }
+    }
 }

@@ -1,8 +1,6 @@
 //! What each member becomes in the folder, and in the tar-split.
 
-use std::collections::HashSet;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use model::path::shown;
@@ -45,8 +43,6 @@ pub(super) struct Unpacker<'w> {
     watched: u64,
     crc: Crc64,
     aside: Aside,
-    /// With vfs: what this layer put, since the tree below lies in the same folder. Hashes, 16 bytes each.
-    own: Option<(HashSet<u64>, RandomState)>,
     deferred: Vec<(Box<[u8]>, EntryPath, EntryPath)>,
     size: u64,
     must_count: bool,
@@ -103,7 +99,6 @@ impl<'w> Unpacker<'w> {
             watched: 0,
             crc: Crc64::default(),
             aside: Aside::default(),
-            own: is_vfs.then(Default::default),
             deferred: Vec::new(),
             size: 0,
             must_count: false,
@@ -240,6 +235,9 @@ impl<'w> Unpacker<'w> {
                 let fresh = self
                     .make(path, |folder, name| fs::symlinkat(&target[..], folder, name), "make the link", was_own)?
                     .1;
+                if let Some(own) = &mut self.tree.own {
+                    own.claim_link(path);
+                }
                 self.dress(path, &meta, false)?;
                 self.size += if self.form == LayerForm::Overlay2 { target.len() as u64 } else { 0 };
                 self.named(header, is_new && fresh)?;
@@ -309,7 +307,8 @@ impl<'w> Unpacker<'w> {
     fn put_dir(&mut self, path: &EntryPath, meta: &Metadata, was_own: bool) -> Result<bool, Trouble> {
         let name = self.tree.enter_parent(path)?;
         let (is_new, was_gone) = match self.tree.stat(name)? {
-            Some(stat) if is_dir(&stat) => (!was_own && self.own.is_some(), false),
+            // GAP: with vfs, xattrs of the directory below that this one has not stay.
+            Some(stat) if is_dir(&stat) => (!was_own && self.tree.own.is_some(), false),
             Some(stat) => {
                 let is_new = self.displace(path, name, &stat, was_own)?;
                 self.make_dir(name)?;
@@ -363,7 +362,7 @@ impl<'w> Unpacker<'w> {
             return Ok(true);
         }
         self.must_count = true;
-        let is_of_base = self.own.is_some() && !was_own;
+        let is_of_base = self.tree.own.is_some() && !was_own;
         let has_content =
             is_dir(stat) || stat.st_size > 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         if !is_of_base && has_content && !self.aside.covers(path) {
@@ -381,22 +380,13 @@ impl<'w> Unpacker<'w> {
         (self.form, self.meaning) == (LayerForm::Overlay2, Meaning::Layer) && is_null_device(stat)
     }
 
-    /// With vfs: notes that this layer has the name, and the folders above it. Gives whether it had it before.
+    /// With vfs: notes that this layer has the name. Gives whether it had it before.
     fn claim(&mut self, path: &EntryPath) -> bool {
-        let Some((own, hasher)) = &mut self.own else { return false };
-        let was_own = !own.insert(hasher.hash_one(path.as_bytes()));
-        let mut above = path.parent();
-        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
-            if !own.insert(hasher.hash_one(folder.as_bytes())) {
-                break;
-            }
-            above = folder.parent();
-        }
-        was_own
+        self.tree.own.as_mut().is_some_and(|own| own.claim(path))
     }
 
     fn has(&self, path: &EntryPath) -> bool {
-        self.own.as_ref().is_none_or(|(own, hasher)| own.contains(&hasher.hash_one(path.as_bytes())))
+        self.tree.own.as_ref().is_none_or(|own| own.has(path.as_bytes()))
     }
 
     fn put_file(
@@ -602,7 +592,7 @@ impl<'w> Unpacker<'w> {
     /// The same as [`Unpacker::link`], unless a later entry has taken the name.
     fn link_late(&mut self, path: &EntryPath, aim: &EntryPath) -> Result<bool, Trouble> {
         let name = self.tree.enter_parent(path)?;
-        if self.own.is_none() && self.tree.stat(name)?.is_some_and(|stat| !self.is_whiteout(&stat)) {
+        if self.tree.own.is_none() && self.tree.stat(name)?.is_some_and(|stat| !self.is_whiteout(&stat)) {
             return Ok(true);
         }
         Ok(self.link(path, aim, false)?.is_some())

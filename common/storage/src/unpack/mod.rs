@@ -10,6 +10,7 @@
 mod apply;
 mod aside;
 mod error;
+mod own;
 mod remove;
 mod ring;
 mod tree;

@@ -9,6 +9,7 @@ use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Tim
 use rustix::io::Errno;
 
 use super::error::{Doing, Trouble};
+use super::own::Own;
 
 /// Levels whose handles are kept open between entries. Deeper ones are opened anew for each entry.
 const KEPT: usize = 100;
@@ -26,8 +27,8 @@ pub(super) struct Tree {
     is_root: bool,
     /// Whether a folder may have a default access control list, which new files in it would inherit.
     has_default_acls: bool,
-    /// Whether symbolic links of the tree below may lead into other folders of it.
-    pub(super) follows_base: bool,
+    /// With a tree below in the same folder: what came with this layer.
+    pub(super) own: Option<Own>,
     /// What could not be kept, in words, by entry.
     pub(super) lost: Lost,
 }
@@ -75,7 +76,7 @@ impl Tree {
             owner,
             is_root,
             has_default_acls: has_base,
-            follows_base: has_base,
+            own: has_base.then(Own::default),
             lost: Lost::default(),
         };
         tree.levels[0].default_acl = tree.take_default_acl(tree.levels[0].fd.as_fd());
@@ -171,11 +172,11 @@ impl Tree {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             return Err(Trouble::Refused(format!("'{shown}' on its path is no folder")));
         }
-        if !self.follows_base {
-            return Err(Trouble::Refused(format!("'{shown}' on its path is a symbolic link")));
-        }
         let mut path: Vec<u8> = self.levels[1..].iter().flat_map(|level| [&level.name, &b"/"[..]].concat()).collect();
         path.extend_from_slice(name);
+        if self.own.as_ref().is_none_or(|own| own.is_link(&path)) {
+            return Err(Trouble::Refused(format!("'{shown}' on its path is a symbolic link")));
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = fs::ResolveFlags::IN_ROOT | fs::ResolveFlags::NO_MAGICLINKS;
         fs::openat2(&self.levels[0].fd, &path[..], flags, Mode::empty(), resolve).doing("open the folder of")

@@ -15,6 +15,7 @@ pub(super) fn begins(rest: &[u8]) -> bool {
 }
 
 /// Reads stream after stream.
+// GAP: on one core; lbzip2 finds the blocks by their marks and unpacks them side by side.
 pub(super) struct Decoder<R: BufRead>(bzip2::bufread::MultiBzDecoder<R>);
 
 impl<R: BufRead> Decoder<R> {
