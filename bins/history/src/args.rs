@@ -35,3 +35,11 @@ pub struct Args {
     #[arg(long = "as", value_name = "VERSION", value_enum, conflicts_with = "format")]
     pub era: Option<Era>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("history"), include_str!("../help.txt"), "if this is meant: history --help > help.txt");
+    }
+}

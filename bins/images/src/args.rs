@@ -36,3 +36,11 @@ pub struct Args {
     #[arg(long = "as", value_name = "VERSION", value_enum, conflicts_with = "format")]
     pub era: Option<Era>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("images"), include_str!("../help.txt"), "if this is meant: images --help > help.txt");
+    }
+}

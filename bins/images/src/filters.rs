@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use cli::wrong_usage;
 use cli::Filters;
 use cli::filter::glob;
 use model::reference::Reference;
@@ -91,7 +92,7 @@ fn until(text: &str) -> anyhow::Result<Timestamp> {
     match duration(text) {
         Some(seconds) => Ok(Timestamp::new(cli::human::now().seconds.saturating_sub(seconds), 0)),
         None => {
-            bail!("invalid filter 'until={}': a time or a duration is expected", model::path::shown(text.as_bytes()))
+            wrong_usage!("invalid filter 'until={}': a time or a duration is expected", model::path::shown(text.as_bytes()))
         }
     }
 }

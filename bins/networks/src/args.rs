@@ -23,3 +23,11 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("networks"), include_str!("../help.txt"), "if this is meant: networks --help > help.txt");
+    }
+}

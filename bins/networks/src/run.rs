@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use cli::wrong_usage;
 use cli::format::Column;
 use cli::{Filters, Findings, Format, Outcome, Row, Rows};
 use host::Host;
@@ -31,7 +32,7 @@ const HEADERS: &[Column] = &[
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let filters = args.filter.read(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
     if let Some(value) = filters.values("type").find(|value| !["builtin", "custom"].contains(value)) {
-        bail!("invalid filter 'type={}': builtin or custom is expected", model::path::shown(value.as_bytes()));
+        wrong_usage!("invalid filter 'type={}': builtin or custom is expected", model::path::shown(value.as_bytes()));
     }
     let mut host = Host::open(&args.root.path())?;
     let store = if host.stores().len() > 1 { "\t{{.Store}}" } else { "" };

@@ -20,3 +20,11 @@ pub struct Args {
     #[arg(long = "as", value_name = "VERSION", value_enum)]
     pub era: Option<Era>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("port"), include_str!("../help.txt"), "if this is meant: port --help > help.txt");
+    }
+}

@@ -47,3 +47,11 @@ pub struct Args {
     #[arg(long, value_name = "CONTAINER", hide = true)]
     pub before: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("ps"), include_str!("../help.txt"), "if this is meant: ps --help > help.txt");
+    }
+}

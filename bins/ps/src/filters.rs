@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use cli::wrong_usage;
 use cli::Filters;
 use host::Host;
 use model::{Container, Health, Id, Image, PortBinding, Protocol, Timestamp};
@@ -30,19 +31,19 @@ pub fn read(args: &Args) -> anyhow::Result<Filters> {
 fn check(filters: &Filters) -> anyhow::Result<()> {
     let wrong = |key: &str, value: &str| format!("invalid filter '{key}={}'", model::path::shown(value.as_bytes()));
     if let Some(value) = filters.values("status").find(|value| !STATES.contains(value)) {
-        bail!("{}: one of {} is expected", wrong("status", value), STATES.join(", "));
+        wrong_usage!("{}: one of {} is expected", wrong("status", value), STATES.join(", "));
     }
     if let Some(value) =
         filters.values("health").find(|value| !["starting", "healthy", "unhealthy", "none"].contains(value))
     {
-        bail!("{}: starting, healthy, unhealthy or none is expected", wrong("health", value));
+        wrong_usage!("{}: starting, healthy, unhealthy or none is expected", wrong("health", value));
     }
     if let Some(value) = filters.values("exited").find(|value| value.parse::<i64>().is_err()) {
-        bail!("{}: an exit code is expected", wrong("exited", value));
+        wrong_usage!("{}: an exit code is expected", wrong("exited", value));
     }
     for key in ["publish", "expose"] {
         if let Some(value) = filters.values(key).find(|value| Ports::parse(value).is_none()) {
-            bail!("{}: PORT[-PORT][/PROTOCOL] is expected", wrong(key, value));
+            wrong_usage!("{}: PORT[-PORT][/PROTOCOL] is expected", wrong(key, value));
         }
     }
     filters.flag("is-task")?;

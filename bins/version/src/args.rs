@@ -14,3 +14,11 @@ pub struct Args {
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("version"), include_str!("../help.txt"), "if this is meant: version --help > help.txt");
+    }
+}

@@ -20,3 +20,11 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_reviewed() {
+        assert_eq!(cli::usage::help::<super::Args>("volumes"), include_str!("../help.txt"), "if this is meant: volumes --help > help.txt");
+    }
+}

@@ -1,7 +1,8 @@
 //! `--filter KEY=VALUE`, as docker has it: several values of one key are alternatives, several keys all hold.
 
-use anyhow::bail;
 use regex_lite::Regex;
+
+use crate::wrong_usage;
 
 /// The flag. Flatten into a program's arguments, and say in its help which keys there are.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -33,11 +34,11 @@ impl Filters {
         let mut filters = Vec::new();
         for filter in given {
             let Some((key, value)) = filter.split_once('=') else {
-                bail!("bad format of filter '{}' (expected name=value)", shown(filter));
+                wrong_usage!("bad format of filter '{}' (expected name=value)", shown(filter));
             };
             let key = key.trim().to_ascii_lowercase();
             if !known.contains(&key.as_str()) {
-                bail!("invalid filter '{}': one of {} is expected", shown(&key), known.join(", "));
+                wrong_usage!("invalid filter '{}': one of {} is expected", shown(&key), known.join(", "));
             }
             filters.push((key, value.trim().to_string()));
         }
@@ -86,7 +87,7 @@ impl Filters {
             flag = match value.to_ascii_lowercase().as_str() {
                 "1" | "true" | "t" => Some(true),
                 "0" | "false" | "f" => Some(false),
-                _ => bail!("invalid filter '{key}={}': true or false is expected", shown(value)),
+                _ => wrong_usage!("invalid filter '{key}={}': true or false is expected", shown(value)),
             };
         }
         Ok(flag)

@@ -12,7 +12,7 @@ pub struct RootArg {
     #[arg(long, short = 'g', visible_alias = "data-root", alias = "graph", value_name = "DIR", global = true)]
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     root: Option<PathBuf>,
-    /// The studied host's own `/`, for paths outside of its data root such as bind mounts
+    /// The studied host's own '/', for paths outside of its data root such as bind mounts
     #[arg(long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
     host_root: Option<PathBuf>,
 }

@@ -15,6 +15,31 @@ pub(crate) fn command<A: CommandFactory>(name: &'static str) -> Command {
     command.max_term_width(100)
 }
 
+/// What a program's `--help` prints, at a fixed width: for a test that keeps it, so that a change is seen in review.
+pub fn help<A: CommandFactory>(name: &'static str) -> String {
+    command::<A>(name).term_width(100).render_long_help().to_string()
+}
+
+/// A mistake in what was typed that only the program itself can see, such as a filter that it does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongUsage(pub String);
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+/// Returns a [`WrongUsage`] made as by `format!`, as `anyhow::bail!` does with an error.
+#[macro_export]
+macro_rules! wrong_usage {
+    ($($text:tt)*) => {
+        return Err($crate::usage::WrongUsage(format!($($text)*)).into())
+    };
+}
+
 /// Answers `--help` and `--version` on stdout, and everything else as a mistake on stderr.
 pub(crate) fn answer(name: &str, error: &clap::Error, wrong_usage: u8) -> ExitCode {
     if !error.use_stderr() {
@@ -34,7 +59,7 @@ fn called(name: &str) -> String {
 fn mistake(name: &str, error: &clap::Error) -> String {
     let invalid = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
-    let flag = invalid.split([' ', '=']).next().unwrap_or_default();
+    let flag = invalid.split([' ', '=', '[']).next().unwrap_or_default();
     let more =
         text(error, ContextKind::SuggestedArg).map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
     match error.kind() {
