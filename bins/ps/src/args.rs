@@ -52,6 +52,10 @@ pub struct Args {
 mod tests {
     #[test]
     fn help_is_as_reviewed() {
-        assert_eq!(cli::usage::help::<super::Args>("ps"), include_str!("../help.txt"), "if this is meant: ps --help > help.txt");
+        assert_eq!(
+            cli::usage::help::<super::Args>("ps"),
+            include_str!("../help.txt"),
+            "if this is meant: ps --help > help.txt"
+        );
     }
 }

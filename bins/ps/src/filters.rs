@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use cli::wrong_usage;
 use cli::Filters;
+use cli::wrong_usage;
 use host::Host;
 use model::{Container, Health, Id, Image, PortBinding, Protocol, Timestamp};
 

@@ -91,14 +91,26 @@ impl<'a> Names<'a> {
     fn image(&mut self, container: &Container) -> String {
         let Some(id) = &container.image_id else { return container.image.clone() };
         let bare = container.image.strip_prefix("sha256:").unwrap_or(&container.image);
-        // Docker before 1.9, which wrote no networks, showed the recorded name whatever became of it.
-        let as_recorded = bare.is_empty() || bare == id.as_str() || self.is_early(container);
-        if as_recorded || self.means(container).as_ref() == Some(id) { container.image.clone() } else { full(id) }
+        if bare.is_empty()
+            || bare == id.as_str()
+            || self.means(container).as_ref() == Some(id)
+            || self.keeps_name(container)
+        {
+            return container.image.clone();
+        }
+        full(id)
     }
 
-    fn is_early(&self, container: &Container) -> bool {
-        let generation = self.host.store(container.store).generation;
-        generation == Generation::DockerFirst || generation == Generation::DockerGraph && container.networks.is_empty()
+    /// Docker 1.6 to 1.8 showed the recorded name whatever became of it. Their records have labels, as those before have
+    /// not, and no networks, as those after have.
+    fn keeps_name(&self, container: &Container) -> bool {
+        let is_graph = self.host.store(container.store).generation == Generation::DockerGraph;
+        let has_labels = || {
+            layout::inspect_container(self.host.root(), self.host.stores(), container).0["Config"]
+                .get("Labels")
+                .is_some()
+        };
+        is_graph && container.networks.is_empty() && has_labels()
     }
 
     fn means(&mut self, container: &Container) -> Option<Id> {
