@@ -233,5 +233,6 @@ fn dialect(word: &str) -> Result<Dialect, String> {
 }
 
 fn prefix(text: &str) -> Result<Prefix, String> {
-    Prefix::parse(text).ok_or_else(|| "an address with the length of its network is wanted, as in 172.17.0.1/16".to_owned())
+    Prefix::parse(text)
+        .ok_or_else(|| "an address with the length of its network is wanted, as in 172.17.0.1/16".to_owned())
 }

@@ -28,7 +28,15 @@ struct Check {
 pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let live = Live::read(&Socket::route()?, &Socket::netfilter()?)?;
     let state = Store::peek(&args.state.state_dir)?.unwrap_or_default();
-    let checks = [forwarding(), policies(&live, &state), guards(&live), engines(), bridges(&live, &state), names(&live), ours(&live, &state)];
+    let checks = [
+        forwarding(),
+        policies(&live, &state),
+        guards(&live),
+        engines(),
+        bridges(&live, &state),
+        names(&live),
+        ours(&live, &state),
+    ];
     let checks: Vec<Check> = checks.into_iter().flatten().collect();
     let mut table = Table::new(["TOPIC", "SEEN", "TO DO"]);
     let open = checks.iter().filter(|check| !check.advice.is_empty()).count();
@@ -58,13 +66,22 @@ fn forwarding() -> Vec<Check> {
 }
 
 fn policies(live: &Live, state: &State) -> Vec<Check> {
-    let handled = |program: &String| state.undo.iter().any(|undo| matches!(undo, Undo::Iptables { program: p, .. } if p == program));
+    let handled = |program: &String| {
+        state.undo.iter().any(|undo| matches!(undo, Undo::Iptables { program: p, .. } if p == program))
+    };
     let dropping = ip_tables_that_drop(live);
-    let mut checks: Vec<_> = dropping.iter().map(|program| {
-        let seen = format!("{program}: policy of FORWARD is DROP");
-        let advice = if handled(program) || state.configs.containers.is_empty() { "" } else { "run net up again: rules for our bridges are missing there" };
-        check("policy", seen, advice)
-    }).collect();
+    let mut checks: Vec<_> = dropping
+        .iter()
+        .map(|program| {
+            let seen = format!("{program}: policy of FORWARD is DROP");
+            let advice = if handled(program) || state.configs.containers.is_empty() {
+                ""
+            } else {
+                "run net up again: rules for our bridges are missing there"
+            };
+            check("policy", seen, advice)
+        })
+        .collect();
     let others = live.chains.iter().filter(|chain| chain.hook == 2 && chain.drops && chain.table != "filter");
     checks.extend(others.map(|chain| {
         let seen = format!("table {}, chain {} drops what it does not know", chain.table, chain.name);
@@ -86,10 +103,12 @@ fn guards(live: &Live) -> Vec<Check> {
     if saved.chains.keys().any(|(_, chain)| chain.starts_with("ufw-")) {
         checks.push(check("firewall", "ufw has rules", "run net up again after each ufw reload"));
     }
-    let legacy = fs::read_to_string("/proc/thread-self/net/ip_tables_names").is_ok_and(|names| !names.trim().is_empty());
+    let legacy =
+        fs::read_to_string("/proc/thread-self/net/ip_tables_names").is_ok_and(|names| !names.trim().is_empty());
     let nft = live.chains.iter().any(|chain| ["filter", "nat"].contains(&&*chain.table));
     if legacy && nft {
-        let advice = "rules of both count, each on its own; move to one with iptables-legacy-save | iptables-nft-restore";
+        let advice =
+            "rules of both count, each on its own; move to one with iptables-legacy-save | iptables-nft-restore";
         checks.push(check("firewall", "both iptables-legacy and iptables-nft have tables", advice));
     }
     checks
@@ -104,14 +123,22 @@ fn engines() -> Vec<Check> {
 }
 
 fn bridges(live: &Live, state: &State) -> Vec<Check> {
-    let ours: BTreeSet<&str> = state.undo.iter().filter_map(|undo| match undo {
-        Undo::Link { name, .. } => Some(&**name),
-        _ => None,
-    }).collect();
-    foreign_bridges(live, &ours).into_iter().map(|name| {
-        let addresses: Vec<_> = live.link(name).into_iter().flat_map(|link| live.of(link.index)).map(|a| a.to_string()).collect();
-        check("bridge", format!("{name} {} is another's", addresses.join(" ")), "")
-    }).collect()
+    let ours: BTreeSet<&str> = state
+        .undo
+        .iter()
+        .filter_map(|undo| match undo {
+            Undo::Link { name, .. } => Some(&**name),
+            _ => None,
+        })
+        .collect();
+    foreign_bridges(live, &ours)
+        .into_iter()
+        .map(|name| {
+            let addresses: Vec<_> =
+                live.link(name).into_iter().flat_map(|link| live.of(link.index)).map(|a| a.to_string()).collect();
+            check("bridge", format!("{name} {} is another's", addresses.join(" ")), "")
+        })
+        .collect()
 }
 
 /// Name servers in a network that a bridge has taken can no longer be reached.
@@ -119,20 +146,30 @@ fn names(live: &Live) -> Vec<Check> {
     let text = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let servers = text.lines().filter_map(|line| line.strip_prefix("nameserver ")?.trim().parse::<IpAddr>().ok());
     let bridges = || live.links.iter().filter(|link| link.kind == "bridge");
-    servers.filter_map(|server| {
-        let of = |index: u32| live.of(index).find(|subnet| subnet.contains(server) && subnet.address != server);
-        let (link, subnet) = bridges().find_map(|link| Some((link, of(link.index)?)))?;
-        let seen = format!("name server {server} is in {subnet}, the network of bridge '{}'", link.name);
-        Some(check("names", seen, "give the bridge another network: --bip"))
-    }).collect()
+    servers
+        .filter_map(|server| {
+            let of = |index: u32| live.of(index).find(|subnet| subnet.contains(server) && subnet.address != server);
+            let (link, subnet) = bridges().find_map(|link| Some((link, of(link.index)?)))?;
+            let seen = format!("name server {server} is in {subnet}, the network of bridge '{}'", link.name);
+            Some(check("names", seen, "give the bridge another network: --bip"))
+        })
+        .collect()
 }
 
 fn ours(live: &Live, state: &State) -> Vec<Check> {
     if state.configs.containers.is_empty() && state.undo.is_empty() {
-        let stray = if live.own.is_empty() { "" } else { "table dockless is there, and nothing is up: nft delete table ip dockless" };
+        let stray = if live.own.is_empty() {
+            ""
+        } else {
+            "table dockless is there, and nothing is up: nft delete table ip dockless"
+        };
         return vec![check("ours", "nothing is up", stray)];
     }
-    let mut checks = vec![check("ours", format!("{} containers are up", state.configs.containers.len()), if state.complete { "" } else { "the last net up did not end: run it again, or net down" })];
+    let mut checks = vec![check(
+        "ours",
+        format!("{} containers are up", state.configs.containers.len()),
+        if state.complete { "" } else { "the last net up did not end: run it again, or net down" },
+    )];
     if live.own.is_empty() {
         checks.push(check("ours", "table dockless has gone", "somebody flushed the rules: run net up again"));
     }
@@ -140,6 +177,8 @@ fn ours(live: &Live, state: &State) -> Vec<Check> {
         Undo::Link { name, .. } if live.link(name).is_none() => Some(name),
         _ => None,
     });
-    checks.extend(missing.map(|name| check("ours", format!("interface {name} has gone"), "its container ended: net down NAME")));
+    checks.extend(
+        missing.map(|name| check("ours", format!("interface {name} has gone"), "its container ended: net down NAME")),
+    );
     checks
 }

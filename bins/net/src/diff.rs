@@ -24,7 +24,10 @@ pub fn run(args: &DiffArgs, root: &RootArg) -> anyhow::Result<Outcome> {
                 let plan = findings.take(wire::plan(&read.configs, &daemon, Dialect::Docker20, &read.selection));
                 lines.extend(plan.ports.iter().map(|port| {
                     let what = format!("{}/{}", port.host_port, port.protocol.word());
-                    format!("missing: port {what} of container '{}': there are no rules of docker's at all", port.container)
+                    format!(
+                        "missing: port {what} of container '{}': there are no rules of docker's at all",
+                        port.container
+                    )
                 }));
             }
             continue;
@@ -78,7 +81,9 @@ fn is_dockers(rule: &str, bridges: &BTreeSet<&str>) -> bool {
     if chain == "DOCKER-USER" || words.windows(2).any(|pair| pair == ["--comment", "dockless"]) {
         return false;
     }
-    chain.starts_with("DOCKER") || words.iter().any(bridge) || words.last().is_some_and(|target| target.starts_with("DOCKER"))
+    chain.starts_with("DOCKER")
+        || words.iter().any(bridge)
+        || words.last().is_some_and(|target| target.starts_with("DOCKER"))
         || (rule.contains("-j MASQUERADE") && rule.contains("--dport"))
 }
 
@@ -87,7 +92,9 @@ fn said(table: &str, rule: &str, plan: &Plan) -> String {
     let after = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
     let owner = |address: &str| {
         let of = |veth: &&wire::Veth| veth.addresses.iter().any(|prefix| prefix.address.to_string() == address);
-        plan.veths.iter().find(of).map_or("no running container has that address".to_owned(), |veth| format!("container '{}' does not publish it", veth.container.1))
+        plan.veths.iter().find(of).map_or("no running container has that address".to_owned(), |veth| {
+            format!("container '{}' does not publish it", veth.container.1)
+        })
     };
     let protocol = after("-p").unwrap_or("all");
     let why = match (after("--to-destination"), after("--dport"), after("-d")) {

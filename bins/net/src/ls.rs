@@ -77,7 +77,10 @@ fn of_bridge(bridge: &Link, live: &Live, state: &State, masquerades: &[String]) 
         owner: if is_ours(state, bridge) { "dockless".into() } else { owner(&bridge.name).into() },
         addresses: subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         mac: bridge.mac.map(mac).unwrap_or_default(),
-        detail: format!("{up}{}", found.map_or("no masquerade".to_owned(), |line| format!("masquerade: {}", line.trim()))),
+        detail: format!(
+            "{up}{}",
+            found.map_or("no masquerade".to_owned(), |line| format!("masquerade: {}", line.trim()))
+        ),
     }
 }
 
@@ -90,7 +93,8 @@ fn of_port(port: &Link, bridge: &Link, live: &Live, state: &State) -> Row {
     let heard: BTreeSet<String> = heard.map(|n| n.address.to_string()).collect();
     match container {
         Some((container, end)) => {
-            let addresses: Vec<_> = [end.address, end.address_v6].into_iter().flatten().map(|a| a.to_string()).collect();
+            let addresses: Vec<_> =
+                [end.address, end.address_v6].into_iter().flatten().map(|a| a.to_string()).collect();
             let ports = container.published.iter().filter_map(|publish| {
                 let host = std::net::SocketAddr::new(publish.host_ip?, publish.host_port);
                 Some(format!("{host}->{}/{}", publish.port, publish.protocol.word()))
@@ -122,7 +126,9 @@ fn is_ours(state: &State, link: &Link) -> bool {
 
 /// Whose a bridge is, by the names that engines give.
 fn owner(name: &str) -> &'static str {
-    let docker = |name: &str| name.strip_prefix("br-").is_some_and(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    let docker = |name: &str| {
+        name.strip_prefix("br-").is_some_and(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
     match name {
         "docker0" | "docker_gwbridge" => "docker",
         _ if docker(name) => "docker",
@@ -137,7 +143,12 @@ fn owner(name: &str) -> &'static str {
 
 /// Rules by which packets get the host's address.
 fn masquerades() -> Vec<String> {
-    let mut all: Vec<String> = [wire::Family::V4, wire::Family::V6].map(survey::saved).into_iter().flat_map(|s| s.rules).map(|(_, rule)| rule).collect();
+    let mut all: Vec<String> = [wire::Family::V4, wire::Family::V6]
+        .map(survey::saved)
+        .into_iter()
+        .flat_map(|s| s.rules)
+        .map(|(_, rule)| rule)
+        .collect();
     all.retain(|rule| rule.ends_with("-j MASQUERADE") || rule.contains("-j SNAT"));
     all.extend(survey::ruleset().lines().filter(|line| line.contains("masquerade")).map(str::to_owned));
     all

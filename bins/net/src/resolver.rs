@@ -99,7 +99,10 @@ fn listen() -> anyhow::Result<(UdpSocket, TcpListener)> {
             family: Family::V4,
             table: Table::Nat,
             chain: "OUTPUT".into(),
-            matches: vec![Match::Destination(Is::In, Prefix::host(ADDRESS.into())), Match::DestinationPort(protocol, 53)],
+            matches: vec![
+                Match::Destination(Is::In, Prefix::host(ADDRESS.into())),
+                Match::DestinationPort(protocol, 53),
+            ],
             target: Target::Rewrite(ADDRESS.into(), port),
             reason: "names are answered by net resolver".into(),
             from: "HostConfig.NetworkMode".into(),
@@ -116,7 +119,10 @@ struct Job {
 
 impl Job {
     fn is_up(&self) -> bool {
-        Store::peek(&self.dir).ok().flatten().is_some_and(|state| state.configs.containers.iter().any(|c| c.id == self.id))
+        Store::peek(&self.dir)
+            .ok()
+            .flatten()
+            .is_some_and(|state| state.configs.containers.iter().any(|c| c.id == self.id))
     }
 
     fn reply(&self, question: &[u8], ask: impl Fn(SocketAddr) -> io::Result<Vec<u8>>) -> Vec<u8> {

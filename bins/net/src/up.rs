@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::bail;
 use cli::table::Table;
 use cli::{Findings, Outcome, RootArg, WithHint};
-use wire::{Plan, Selection};
 use wire::attach::{AttachError, Attached, Attacher};
 use wire::config::Configs;
+use wire::{Plan, Selection};
 
 use crate::args::UpArgs;
 use crate::{input, resolver};

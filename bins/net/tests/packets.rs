@@ -1,5 +1,6 @@
 //! `net up` and `net down` with packets, in network namespaces of the test's own: an outside, a host, containers.
 //! Needs root, unshare, ip, nft and iptables.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use std::fs;
 use std::io::{Read, Write};
@@ -176,15 +177,23 @@ fn published_ports_are_reached_and_others_are_not() {
         run(&format!("iptables -P FORWARD {policy}"));
         let before = snapshot();
         let (web, peer) = (Kept::new(), Kept::new());
-        let ports = json!({ "80/tcp": [{ "HostPort": "8080" }], "81/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8081" }] });
-        let input = json!([container("web", web.0.id(), "bridge", ports), container("xpeer", peer.0.id(), "bridge", json!({}))]);
+        let ports =
+            json!({ "80/tcp": [{ "HostPort": "8080" }], "81/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8081" }] });
+        let input = json!([
+            container("web", web.0.id(), "bridge", ports),
+            container("xpeer", peer.0.id(), "bridge", json!({}))
+        ]);
         lab.up(&input.to_string());
         [80, 81, 99].iter().for_each(|port| web.serve(*port));
         lab.outside.serve(7);
         let reached = reach(&lab, &web, &peer);
         let wrong: Vec<_> = reached.iter().enumerate().filter(|(at, (_, answered))| *answered != (*at < 8)).collect();
         assert!(wrong.is_empty(), "policy {policy}: {wrong:?}");
-        assert_eq!(web.ask(&format!("{OUTSIDE}:7")).as_deref(), Some(HOST), "packets to the outside have the host's address");
+        assert_eq!(
+            web.ask(&format!("{OUTSIDE}:7")).as_deref(),
+            Some(HOST),
+            "packets to the outside have the host's address"
+        );
         lab.down();
         assert_eq!(snapshot(), before, "policy {policy}");
     }
@@ -196,8 +205,11 @@ fn networks_are_kept_apart() {
     let (one, two, inner) = (Kept::new(), Kept::new(), Kept::new());
     let ports = json!({ "80/tcp": [{ "HostPort": "8080" }] });
     let input = json!([
-        network("one", "10.1.0.0/24", false), network("two", "10.2.0.0/24", false), network("inner", "10.3.0.0/24", true),
-        container("a", one.0.id(), "one", ports), container("b", two.0.id(), "two", json!({})),
+        network("one", "10.1.0.0/24", false),
+        network("two", "10.2.0.0/24", false),
+        network("inner", "10.3.0.0/24", true),
+        container("a", one.0.id(), "one", ports),
+        container("b", two.0.id(), "two", json!({})),
         container("c", inner.0.id(), "inner", json!({})),
     ]);
     lab.up(&input.to_string());
@@ -218,15 +230,18 @@ fn networks_are_kept_apart() {
 fn lookup(of: &Kept, name: &str) -> (Vec<u8>, u8) {
     let labels: Vec<u8> = name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
     let question = [&[7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &labels[..], &[0, 0, 1, 0, 1]].concat();
-    of.namespace().unwrap().within(|| {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-        socket.send_to(&question, "127.0.0.11:53").unwrap();
-        let mut answer = [0; 512];
-        let (length, from) = socket.recv_from(&mut answer).unwrap();
-        assert_eq!(from.to_string(), "127.0.0.11:53");
-        (answer[length - 4..length].to_vec(), answer[3] & 15)
-    }).unwrap()
+    of.namespace()
+        .unwrap()
+        .within(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+            socket.send_to(&question, "127.0.0.11:53").unwrap();
+            let mut answer = [0; 512];
+            let (length, from) = socket.recv_from(&mut answer).unwrap();
+            assert_eq!(from.to_string(), "127.0.0.11:53");
+            (answer[length - 4..length].to_vec(), answer[3] & 15)
+        })
+        .unwrap()
 }
 
 #[test]
@@ -234,8 +249,10 @@ fn names_of_the_same_network_are_answered_and_the_resolver_ends_with_it() {
     let lab = Lab::new();
     let (web, db, far) = (Kept::new(), Kept::new(), Kept::new());
     let input = json!([
-        network("one", "10.1.0.0/24", true), container("web", web.0.id(), "one", json!({})),
-        container("db", db.0.id(), "one", json!({})), container("far", far.0.id(), "bridge", json!({})),
+        network("one", "10.1.0.0/24", true),
+        container("web", web.0.id(), "one", json!({})),
+        container("db", db.0.id(), "one", json!({})),
+        container("far", far.0.id(), "bridge", json!({})),
     ]);
     lab.up(&input.to_string());
     lab.up(&input.to_string());
@@ -259,7 +276,8 @@ fn names_of_the_same_network_are_answered_and_the_resolver_ends_with_it() {
 fn the_same_again_changes_nothing() {
     let lab = Lab::new();
     let web = Kept::new();
-    let input = json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }], "53/udp": [{}] }))]);
+    let input =
+        json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }], "53/udp": [{}] }))]);
     lab.up(&input.to_string());
     let first = run("nft -a list ruleset") + &snapshot();
     assert_eq!(lab.done(&["up", "--dry-run", "-"], &input.to_string()), (0, String::new(), String::new()));
@@ -274,7 +292,8 @@ fn a_killed_up_is_undone_and_can_be_done_again() {
     fs::write("/proc/sys/net/ipv4/conf/up0/forwarding", "1").unwrap();
     let before = snapshot();
     let web = Kept::new();
-    let input = json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }] }))]).to_string();
+    let input =
+        json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }] }))]).to_string();
     web.serve(80);
     for step in 0..20 {
         let mut child = lab.net(&["up", "-q", "-"], &input);
@@ -297,7 +316,8 @@ fn what_stands_against_it_is_named_and_nothing_is_changed() {
     let _held = TcpListener::bind("0.0.0.0:8080").unwrap();
     run("ip route add 172.17.3.0/24 via 192.0.2.9");
     let before = snapshot();
-    let ports = json!({ "80/tcp": [{ "HostPort": "8080" }], "81/tcp": [{ "HostIp": "203.0.113.9", "HostPort": "81" }] });
+    let ports =
+        json!({ "80/tcp": [{ "HostPort": "8080" }], "81/tcp": [{ "HostIp": "203.0.113.9", "HostPort": "81" }] });
     let input = json!([container("web", web.0.id(), "bridge", ports)]).to_string();
     let (status, _, said) = lab.done(&["up", "-"], &input);
     assert_eq!(status, 1);
@@ -312,5 +332,12 @@ fn what_stands_against_it_is_named_and_nothing_is_changed() {
     let (status, _, said) = lab.done(&["up", "-"], &none);
     assert!(status == 1 && said.contains("container 'lost' has no process and no network namespace"), "{said}");
     assert_eq!(snapshot(), before);
-    assert_eq!(fs::read_dir(lab.state.path()).unwrap().map(|e| PathBuf::from(e.unwrap().file_name())).filter(|p| p.extension().is_some_and(|e| e == "json")).count(), 0);
+    assert_eq!(
+        fs::read_dir(lab.state.path())
+            .unwrap()
+            .map(|e| PathBuf::from(e.unwrap().file_name()))
+            .filter(|p| p.extension().is_some_and(|e| e == "json"))
+            .count(),
+        0
+    );
 }

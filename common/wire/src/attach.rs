@@ -80,7 +80,12 @@ impl Attacher {
             return Ok(Attached { plan, steps, findings });
         }
         let before = state.clone();
-        state.read = merged.containers.iter().filter(|container| up.contains(&container.id)).map(|c| was_read(c, &state)).collect();
+        state.read = merged
+            .containers
+            .iter()
+            .filter(|container| up.contains(&container.id))
+            .map(|c| was_read(c, &state))
+            .collect();
         state.configs = given(merged, &up, &plan, daemon);
         changes.undo.into_iter().for_each(|undo| state.remember(undo));
         state.complete = false;
@@ -101,8 +106,11 @@ impl Attacher {
     /// Takes containers down; all of them, and everything that was made for them, where none is named.
     pub fn down(&self, names: &[String], daemon: &Daemon, dry: bool) -> Result<Vec<String>, AttachError> {
         let mut state = self.store.read()?;
-        let gone: BTreeSet<String> =
-            names.iter().filter_map(|name| state.configs.container(name)).map(|container| container.id.clone()).collect();
+        let gone: BTreeSet<String> = names
+            .iter()
+            .filter_map(|name| state.configs.container(name))
+            .map(|container| container.id.clone())
+            .collect();
         if let Some(name) = names.iter().find(|name| state.configs.container(name).is_none()) {
             return Err(AttachError::Conflicts { conflicts: vec![Conflict(format!("container '{name}' is not up"))] });
         }
@@ -130,7 +138,14 @@ impl Attacher {
         Ok(said)
     }
 
-    fn plan(&self, configs: &Configs, up: &[String], daemon: &Daemon, live: &Live, state: &State) -> (Plan, Vec<Finding>) {
+    fn plan(
+        &self,
+        configs: &Configs,
+        up: &[String],
+        daemon: &Daemon,
+        live: &Live,
+        state: &State,
+    ) -> (Plan, Vec<Finding>) {
         let bridges: BTreeSet<&str> =
             live.links.iter().filter(|link| link.kind == "bridge").map(|link| &*link.name).collect();
         let own: BTreeSet<&str> = state.undo.iter().filter_map(made).collect();
@@ -197,16 +212,18 @@ fn is_up(state: &State, id: &str) -> bool {
 }
 
 fn kept<'a>(container: &Container, state: &'a State) -> Option<&'a Container> {
-    let place = |other: &Container| Container { pid: container.pid, sandbox: container.sandbox.clone(), ..other.clone() };
+    let place =
+        |other: &Container| Container { pid: container.pid, sandbox: container.sandbox.clone(), ..other.clone() };
     state.read.iter().find(|other| place(other) == *container)?;
     state.configs.containers.iter().find(|other| other.id == container.id)
 }
 
 /// The container as it was read: where it was kept, what it was read as the first time.
 fn was_read(container: &Container, state: &State) -> Container {
-    let kept = is_up(state, &container.id) && state.configs.containers.iter().any(|other| {
-        Container { pid: container.pid, sandbox: container.sandbox.clone(), ..other.clone() } == *container
-    });
+    let kept = is_up(state, &container.id)
+        && state.configs.containers.iter().any(|other| {
+            Container { pid: container.pid, sandbox: container.sandbox.clone(), ..other.clone() } == *container
+        });
     let first = state.read.iter().find(|other| other.id == container.id).filter(|_| kept);
     first.unwrap_or(container).clone()
 }
@@ -218,7 +235,12 @@ fn given(configs: Configs, up: &[String], plan: &Plan, daemon: &Daemon) -> Confi
         let endpoints = container.endpoints.iter().map(|end| {
             let veth = veths().find(|veth| veth.network == end.network);
             let of = |is_ipv4: bool| veth.and_then(|v| v.addresses.iter().copied().find(|a| a.is_ipv4() == is_ipv4));
-            Endpoint { address: of(true), address_v6: of(false), mac: veth.map(|veth| veth.mac).or(end.mac), ..end.clone() }
+            Endpoint {
+                address: of(true),
+                address_v6: of(false),
+                mac: veth.map(|veth| veth.mac).or(end.mac),
+                ..end.clone()
+            }
         });
         let ports = plan.ports.iter().filter(|port| port.id == container.id);
         let published = ports.map(|port| Publish {
@@ -227,7 +249,12 @@ fn given(configs: Configs, up: &[String], plan: &Plan, daemon: &Daemon) -> Confi
             host_port_end: port.host_port,
             ..port.publish.clone()
         });
-        Container { endpoints: endpoints.collect(), published: published.collect(), publish_all: false, ..container.clone() }
+        Container {
+            endpoints: endpoints.collect(),
+            published: published.collect(),
+            publish_all: false,
+            ..container.clone()
+        }
     });
     let mut networks = configs.networks;
     for bridge in &plan.bridges {
@@ -274,19 +301,27 @@ fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
         let title = &veth.container.1;
         match target(veth) {
             Err(_) if veth.pid == 0 && veth.sandbox.is_empty() => {
-                all.push(Conflict(format!("container '{title}' has no process and no network namespace to be attached")));
+                all.push(Conflict(format!(
+                    "container '{title}' has no process and no network namespace to be attached"
+                )));
             }
             Err(error) => {
                 let place = if veth.pid == 0 { veth.sandbox.clone() } else { format!("process {}", veth.pid) };
-                all.push(Conflict(format!("container '{title}': cannot open the network namespace of {place}: {error}")));
+                all.push(Conflict(format!(
+                    "container '{title}': cannot open the network namespace of {place}: {error}"
+                )));
             }
             Ok(inside) if host.as_ref().is_ok_and(|host| inside.is(host).unwrap_or(true)) => {
-                all.push(Conflict(format!("container '{title}': the network namespace of {} is this one", inside.path().display())));
+                all.push(Conflict(format!(
+                    "container '{title}': the network namespace of {} is this one",
+                    inside.path().display()
+                )));
             }
             Ok(inside) => {
                 let name = veth.name.clone();
                 let there = inside.within(move || Socket::route().and_then(|route| route.link(&name)));
-                let half_made = changes.steps.iter().any(|step| matches!(step, Step::Remove { link } if *link == veth.host_name));
+                let half_made =
+                    changes.steps.iter().any(|step| matches!(step, Step::Remove { link } if *link == veth.host_name));
                 if let (Ok(Ok(Some(_))), false) = (there, half_made) {
                     all.push(Conflict(format!("container '{title}' has an interface '{}' already", veth.name)));
                 }
@@ -305,14 +340,20 @@ fn ports(all: &mut Vec<Conflict>, plan: &Plan, state: &State) {
         };
         let what = format!("port {}/{} of {}", port.host_port, port.protocol.word(), port.host_ip);
         if let Some(other) = seen.iter().find(same) {
-            all.push(Conflict(format!("{what} is wanted by container '{}' and by '{}'", port.container, other.container)));
+            all.push(Conflict(format!(
+                "{what} is wanted by container '{}' and by '{}'",
+                port.container, other.container
+            )));
         }
         seen.push(port);
         if is_up(state, &port.id) {
             continue;
         }
         if !live::is_local(port.host_ip) {
-            all.push(Conflict(format!("{what} is wanted by container '{}', and this host has no such address", port.container)));
+            all.push(Conflict(format!(
+                "{what} is wanted by container '{}', and this host has no such address",
+                port.container
+            )));
         } else if port.protocol != Protocol::Sctp && live::is_taken(port) {
             let holder = live::holder(port);
             let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
@@ -330,7 +371,10 @@ fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &
                 other.container.0 != veth.container.0 && other.addresses.iter().any(|prefix| prefix.address == address)
             });
             if let Some(other) = other {
-                all.push(Conflict(format!("address {address} is wanted by container '{title}' and by '{}'", other.container.1)));
+                all.push(Conflict(format!(
+                    "address {address} is wanted by container '{title}' and by '{}'",
+                    other.container.1
+                )));
             }
             if let Some((index, _)) = live.addresses.iter().find(|(_, prefix)| prefix.address == address) {
                 let by = live.name(*index);
@@ -341,7 +385,9 @@ fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &
             let heard = live.neighbours.iter().any(|neighbour| other(&neighbour));
             if heard && configs.container(&veth.container.0).is_some() {
                 let bridge = &veth.bridge;
-                all.push(Conflict(format!("address {address} is wanted by container '{title}' and in use on bridge '{bridge}'")));
+                all.push(Conflict(format!(
+                    "address {address} is wanted by container '{title}' and in use on bridge '{bridge}'"
+                )));
             }
         }
     }

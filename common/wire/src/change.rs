@@ -20,8 +20,8 @@ use crate::state::StateError;
 use crate::{Prefix, RuleSet, Veth};
 
 pub use compare::{Changes, Conflict, compare, foreign_bridges, ip_tables_that_drop};
-pub(crate) use make::target;
 pub use make::make;
+pub(crate) use make::target;
 pub use unmake::unmake;
 
 /// One thing to do.

@@ -22,7 +22,8 @@ impl Configs {
         let name = name.trim_start_matches('/');
         let by_name = self.containers.iter().find(|container| container.name == name || container.id == name);
         by_name.or_else(|| {
-            let mut found = self.containers.iter().filter(|container| !name.is_empty() && container.id.starts_with(name));
+            let mut found =
+                self.containers.iter().filter(|container| !name.is_empty() && container.id.starts_with(name));
             found.next().filter(|_| found.next().is_none())
         })
     }

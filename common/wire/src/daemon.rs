@@ -97,7 +97,8 @@ impl Keys<'_> {
         let value = self.value.get(key).filter(|value| !value.is_null() && *value != "")?;
         let taken = read(value);
         if taken.is_none() {
-            self.findings.push(Finding::new("daemon-json", format!("'{key}' of daemon.json cannot be {value}; left out")));
+            self.findings
+                .push(Finding::new("daemon-json", format!("'{key}' of daemon.json cannot be {value}; left out")));
         }
         taken
     }

@@ -91,7 +91,15 @@ fn port_rule<'a>(ctr: &Ctr, open: &'a Open, address: IpAddr) -> PortRule<'a> {
     let (protocol, port) = (open.publish.protocol, open.publish.port);
     let host = open.host_ip.map_or_else(|| "every address".to_owned(), |ip| ip.to_string());
     let reason = format!("port {}/{} of {host} is {}'s {port}", open.host_port, protocol.word(), ctr.title);
-    PortRule { host_ip: open.host_ip, host_port: open.host_port, protocol, address, port, reason, from: &open.publish.from }
+    PortRule {
+        host_ip: open.host_ip,
+        host_port: open.host_port,
+        protocol,
+        address,
+        port,
+        reason,
+        from: &open.publish.from,
+    }
 }
 
 /// A link as rules need it: every exposed port of the target is open to the container.

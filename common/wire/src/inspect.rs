@@ -131,7 +131,14 @@ impl Reader {
     }
 
     /// What is published now; where nothing runs, what was asked for.
-    fn published(&mut self, config: &Value, host: &Value, settings: &Value, subject: &str, running: bool) -> Vec<Publish> {
+    fn published(
+        &mut self,
+        config: &Value,
+        host: &Value,
+        settings: &Value,
+        subject: &str,
+        running: bool,
+    ) -> Vec<Publish> {
         let requested = self.bindings(&host["PortBindings"], "HostConfig.PortBindings", subject);
         if running && settings["Ports"].is_object() {
             let mut live = self.bindings(&settings["Ports"], "NetworkSettings.Ports", subject);
@@ -165,7 +172,11 @@ impl Reader {
                     Some(text) => match text.parse() {
                         Ok(address) => Some(address),
                         Err(_) => {
-                            self.find("address", subject, format!("host address '{text}' of {key} is no address; left out"));
+                            self.find(
+                                "address",
+                                subject,
+                                format!("host address '{text}' of {key} is no address; left out"),
+                            );
                             continue;
                         }
                     },
@@ -216,7 +227,8 @@ impl Reader {
 
 /// Whether an object is a container's.
 fn is_container(value: &Value) -> bool {
-    value.get("NetworkSettings").is_some_and(Value::is_object) || (value.get("Config").is_some() && value.get("State").is_some())
+    value.get("NetworkSettings").is_some_and(Value::is_object)
+        || (value.get("Config").is_some() && value.get("State").is_some())
 }
 
 /// Whether an object is a network's.

@@ -9,9 +9,9 @@
 //!
 //! Nothing here may know of layouts, drivers or archives: whoever reads a root hands over inspect JSON.
 
-pub mod config;
 pub mod attach;
 pub mod change;
+pub mod config;
 mod daemon;
 mod dialect;
 pub mod inspect;

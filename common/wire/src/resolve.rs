@@ -136,7 +136,8 @@ pub(crate) fn resolve(
     let ctrs = chosen.iter().zip(places).map(|(container, places)| {
         let places = link(container, places, &chosen, configs, &nets, &mut findings);
         let gateway = gateway(container, &places, &nets, dialect);
-        let ports = ports(container, gateway.map(|at| (&places[at], &nets[places[at].net])), daemon, dialect, &mut giver);
+        let ports =
+            ports(container, gateway.map(|at| (&places[at], &nets[places[at].net])), daemon, dialect, &mut giver);
         Ctr {
             id: container.id.clone(),
             title: container.title().to_owned(),
@@ -190,7 +191,10 @@ fn networks(
     let assumed: Vec<Network> = unmade.map(|name| assume(name, chosen)).collect();
     recorded.extend(&assumed);
     let default = Network { name: "bridge".into(), driver: "bridge".into(), ..Network::default() };
-    if daemon.bridge.as_deref() != Some("none") && wanted("bridge") && !recorded.iter().any(|network| network.is_default()) {
+    if daemon.bridge.as_deref() != Some("none")
+        && wanted("bridge")
+        && !recorded.iter().any(|network| network.is_default())
+    {
         recorded.push(&default);
     }
     // The default network comes first where the record does not say when: a daemon makes it as it starts.
@@ -200,12 +204,19 @@ fn networks(
 
 /// A network that no record was given of, from what its containers say.
 fn assume(name: &str, chosen: &[&Container]) -> Network {
-    let endpoints = || chosen.iter().flat_map(|container| &container.endpoints).filter(|endpoint| endpoint.network == name);
+    let endpoints =
+        || chosen.iter().flat_map(|container| &container.endpoints).filter(|endpoint| endpoint.network == name);
     let id = endpoints().map(|endpoint| endpoint.network_id.clone()).find(|id| !id.is_empty()).unwrap_or_default();
     Network { name: name.to_owned(), driver: "bridge".into(), id, ..Network::default() }
 }
 
-fn net(network: &Network, daemon: &Daemon, dialect: Dialect, chosen: &[&Container], findings: &mut Vec<Finding>) -> Net {
+fn net(
+    network: &Network,
+    daemon: &Daemon,
+    dialect: Dialect,
+    chosen: &[&Container],
+    findings: &mut Vec<Finding>,
+) -> Net {
     let default = network.is_default();
     let of_daemon = |option: Option<bool>| option.filter(|_| default);
     let (v4, v6) = gateways(network, daemon, dialect, chosen);
@@ -259,18 +270,20 @@ fn gateways(
         let address = subnet.gateway.unwrap_or_else(|| subnet.prefix.at(1));
         Prefix::new(address, subnet.prefix.length)
     };
-    let mut endpoints = chosen.iter().flat_map(|container| &container.endpoints).filter(|end| end.network == network.name);
-    let seen = |end: &Endpoint, address: Option<Prefix>, gateway: Option<IpAddr>| {
-        let length = address?.length;
-        (length < if address?.is_ipv4() { 32 } else { 128 } && !end.network.is_empty()).then_some(())?;
-        Prefix::new(gateway.unwrap_or_else(|| address.expect("looked at above").at(1)), length)
+    let mut endpoints =
+        chosen.iter().flat_map(|container| &container.endpoints).filter(|end| end.network == network.name);
+    let seen = |address: Option<Prefix>, gateway: Option<IpAddr>| {
+        // A length that is the whole address was asked for, not given: it says nothing of the network.
+        let address = address.filter(|address| address.size() > 1)?;
+        Prefix::new(gateway.unwrap_or_else(|| address.at(1)), address.length)
     };
     let told = network.is_default().then_some(daemon.bip).flatten();
-    let v4 = told.or_else(|| recorded(Family::V4)).or_else(|| endpoints.clone().find_map(|e| seen(e, e.address, e.gateway)));
+    let v4 =
+        told.or_else(|| recorded(Family::V4)).or_else(|| endpoints.clone().find_map(|e| seen(e.address, e.gateway)));
     let v4 = v4.or_else(|| network.is_default().then(|| dialect.default_bridge()));
     let fixed = daemon.fixed_cidr_v6.filter(|_| network.is_default());
     let fixed = fixed.and_then(|prefix| Prefix::new(prefix.at(1), prefix.length));
-    let v6 = recorded(Family::V6).or(fixed).or_else(|| endpoints.find_map(|e| seen(e, e.address_v6, e.gateway_v6)));
+    let v6 = recorded(Family::V6).or(fixed).or_else(|| endpoints.find_map(|e| seen(e.address_v6, e.gateway_v6)));
     (v4, v6)
 }
 
@@ -316,7 +329,8 @@ impl<'a> Giver<'a> {
             _ => (publish.host_port, publish.host_port_end),
         };
         let is_free = |port: &u16| {
-            !self.ports.contains(&(family, publish.protocol, *port)) && !self.taken.ports.contains(&(publish.protocol, *port))
+            !self.ports.contains(&(family, publish.protocol, *port))
+                && !self.taken.ports.contains(&(publish.protocol, *port))
         };
         let free = (low..=high).find(is_free).unwrap_or(low);
         self.ports.insert((family, publish.protocol, free));
@@ -339,7 +353,9 @@ fn places(container: &Container, nets: &[Net], giver: &mut Giver, findings: &mut
         Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
     };
     let mut endpoints: Vec<&Endpoint> = container.endpoints.iter().collect();
-    endpoints.sort_by_key(|end| (end.network != own && !(end.network_id == own && !own.is_empty()), end.network.clone()));
+    // Modes name a network by name or by id; an endpoint without an id has an empty one.
+    let first = |end: &Endpoint| end.network == own || end.network_id == own;
+    endpoints.sort_by_key(|end| (!first(end), end.network.clone()));
     endpoints.into_iter().filter_map(|end| place(container, end, nets, giver, findings)).collect()
 }
 
@@ -363,12 +379,15 @@ fn place(
     let asked = end.address.map(|prefix| Prefix { length: net.v4.map_or(prefix.length, |v4| v4.length), ..prefix });
     let v4 = asked.or_else(|| giver.address(net));
     if v4.is_none() && net.v4.is_some() {
-        findings.push(Finding::new("no-address", format!("no address is free in network '{}'", net.name)).about(subject));
+        findings
+            .push(Finding::new("no-address", format!("no address is free in network '{}'", net.name)).about(subject));
     }
     let mac = end.mac.or(container.mac).unwrap_or_else(|| docker_mac(v4, container));
-    let v6 = end.address_v6.or_else(|| Some((net.v6?, net.v6?.length))
-        .filter(|(_, length)| *length <= 80)
-        .and_then(|(v6, length)| Prefix::new(from_mac(v6, mac), length)));
+    let v6 = end.address_v6.or_else(|| {
+        Some((net.v6?, net.v6?.length))
+            .filter(|(_, length)| *length <= 80)
+            .and_then(|(v6, length)| Prefix::new(from_mac(v6, mac), length))
+    });
     let v6 = v6.map(|prefix| Prefix { length: net.v6.map_or(prefix.length, |v6| v6.length), ..prefix });
     Some(Place { net: index, v4, v6, mac, recorded, links: Vec::new() })
 }
@@ -406,7 +425,8 @@ fn link(
             match index {
                 Some(index) => place.links.push(index),
                 None => {
-                    let detail = format!("links to '{}', which is not there or does not run; no rules for it", link.target);
+                    let detail =
+                        format!("links to '{}', which is not there or does not run; no rules for it", link.target);
                     findings.push(Finding::new("link", detail).about(format!("container {}", container.title())));
                 }
             }
@@ -499,7 +519,12 @@ fn open(publish: Publish, place: &Place, default_ip: Option<IpAddr>, dialect: Di
     for host in hosts.into_iter().filter(|host| fits(Family::of(*host))) {
         let family = Family::of(host);
         let host_port = *given.get_or_insert_with(|| giver.port(family, &publish));
-        open.push(Open { family, publish: publish.clone(), host_ip: Some(host).filter(|ip| !ip.is_unspecified()), host_port });
+        open.push(Open {
+            family,
+            publish: publish.clone(),
+            host_ip: Some(host).filter(|ip| !ip.is_unspecified()),
+            host_port,
+        });
     }
     open
 }

@@ -39,7 +39,8 @@ impl Names {
                     let linked = linked.map(|link| &*link.alias);
                     let all = [other.name.as_str(), other.short_id()].into_iter();
                     let all = all.chain(there.aliases.iter().map(String::as_str)).chain(linked);
-                    for address in [there.address, there.address_v6].into_iter().flatten().map(|prefix| prefix.address) {
+                    for address in [there.address, there.address_v6].into_iter().flatten().map(|prefix| prefix.address)
+                    {
                         all.clone().for_each(|name| names.add(name, &end.network, address));
                     }
                 }
@@ -70,7 +71,13 @@ pub fn answer(question: &[u8], names: &Names) -> Option<Vec<u8>> {
         vec![labels(names.names.get(&reversed(&name)?)?)]
     } else {
         let wanted = |address: &&IpAddr| (kind == A && address.is_ipv4()) || (kind == AAAA && address.is_ipv6());
-        names.addresses.get(&name)?.iter().filter(wanted).map(|address| crate::netlink::link::octets(*address)).collect()
+        names
+            .addresses
+            .get(&name)?
+            .iter()
+            .filter(wanted)
+            .map(|address| crate::netlink::link::octets(*address))
+            .collect()
     };
     let mut text = question[..end].to_vec();
     // A response without error, from one that knows recursion; the question's own wish for it stays.
@@ -118,12 +125,14 @@ fn read(question: &[u8]) -> Option<(String, u16, usize)> {
 
 /// The address of `2.0.18.172.in-addr.arpa`.
 fn reversed(name: &str) -> Option<IpAddr> {
-    let parts: Vec<u8> = name.strip_suffix(".in-addr.arpa")?.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let parts: Vec<u8> =
+        name.strip_suffix(".in-addr.arpa")?.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
     Some(<[u8; 4]>::try_from(parts).ok()?.into())
 }
 
 fn labels(name: &str) -> Vec<u8> {
-    let mut bytes: Vec<u8> = name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
+    let mut bytes: Vec<u8> =
+        name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
     bytes.push(0);
     bytes
 }
@@ -151,7 +160,8 @@ mod tests {
     /// The last record's data, and how many there are.
     fn check(name: &str, kind: u16, expected: Option<(u8, &[u8])>) {
         let answered = answer(&question(name, kind), &names("bbbbbbbbbbbbbbbb"));
-        let got = answered.as_ref().map(|text| (text[7], &text[text.len() - expected.map_or(0, |(_, data)| data.len())..]));
+        let got =
+            answered.as_ref().map(|text| (text[7], &text[text.len() - expected.map_or(0, |(_, data)| data.len())..]));
         assert_eq!(got, expected, "{name}");
         assert!(answered.is_none_or(|text| text[..4] == [0x12, 0x34, 0x81, 0x80]), "{name}");
     }

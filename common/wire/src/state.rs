@@ -140,7 +140,8 @@ impl Store {
     pub fn write(&self, state: &State) -> Result<(), StateError> {
         let (path, new) = (self.path(), self.dir.join(format!("{}.new", self.name)));
         let bytes = serde_json::to_vec(state).map_err(|source| StateError::Form { path: path.clone(), source })?;
-        let written = File::create(&new).and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&new, &path));
+        let written =
+            File::create(&new).and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&new, &path));
         written.map_err(|source| StateError::File { path, source })
     }
 

@@ -42,8 +42,13 @@ impl Saved {
 /// The rules of this namespace, of both backends of iptables. Empty where the program is missing.
 pub fn saved(family: Family) -> Saved {
     let name = if family == Family::V4 { "iptables" } else { "ip6tables" };
-    let mut all = Saved::parse(&output(&format!("{name}-nft-save"), &[]).or_else(|| output(&format!("{name}-save"), &[])).unwrap_or_default());
-    let tables = fs::read_to_string(format!("/proc/thread-self/net/{}_tables_names", if family == Family::V4 { "ip" } else { "ip6" }));
+    let mut all = Saved::parse(
+        &output(&format!("{name}-nft-save"), &[]).or_else(|| output(&format!("{name}-save"), &[])).unwrap_or_default(),
+    );
+    let tables = fs::read_to_string(format!(
+        "/proc/thread-self/net/{}_tables_names",
+        if family == Family::V4 { "ip" } else { "ip6" }
+    ));
     if tables.is_ok_and(|tables| !tables.trim().is_empty()) {
         let legacy = Saved::parse(&output(&format!("{name}-legacy-save"), &[]).unwrap_or_default());
         all.rules.extend(legacy.rules);
@@ -66,7 +71,8 @@ fn output(program: &str, args: &[&str]) -> Option<String> {
 pub fn processes(name: &str) -> Vec<u32> {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    ids.filter(|id: &u32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name)).collect()
+    ids.filter(|id: &u32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -75,8 +81,11 @@ mod tests {
 
     #[test]
     fn saves_are_read_by_table() {
-        let saved = Saved::parse("*filter\n:FORWARD DROP [0:0]\n:DOCKER - [1:2]\n-A DOCKER -j ACCEPT \nCOMMIT\n*nat\n-A X -j Y\n");
-        let rules = [("filter", "-A DOCKER -j ACCEPT"), ("nat", "-A X -j Y")].map(|(t, r)| (t.to_owned(), r.to_owned()));
+        let saved = Saved::parse(
+            "*filter\n:FORWARD DROP [0:0]\n:DOCKER - [1:2]\n-A DOCKER -j ACCEPT \nCOMMIT\n*nat\n-A X -j Y\n",
+        );
+        let rules =
+            [("filter", "-A DOCKER -j ACCEPT"), ("nat", "-A X -j Y")].map(|(t, r)| (t.to_owned(), r.to_owned()));
         assert_eq!(saved.rules, rules);
         assert!(saved.has_chain("filter", "DOCKER") && !saved.has_chain("nat", "DOCKER"));
         assert_eq!(saved.chains[&("filter".to_owned(), "FORWARD".to_owned())], "DROP");

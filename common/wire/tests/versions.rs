@@ -1,4 +1,5 @@
 //! Plans of the versions that no daemon was at hand for, against what their sources do and listings of their time show.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use serde_json::{Value, json};
 use wire::{Daemon, Dialect, Family, Selection};
@@ -24,13 +25,19 @@ fn old(name: &str, address: &str, settings: Value, links: Value) -> Value {
 
 #[test]
 fn docker_0_6_translates_addresses_and_nothing_else() {
-    let redis = old("f1", "172.17.0.4", json!({ "PortMapping": { "Tcp": { "6379": "49153" }, "Udp": {} } }), Value::Null);
-    check(Dialect::Docker06, &Daemon::default(), &redis, &[
-        "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
-        "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
-        "-A POSTROUTING -s 172.17.0.0/16 ! -d 172.17.0.0/16 -j MASQUERADE",
-        "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 49153 -j DNAT --to-destination 172.17.0.4:6379",
-    ]);
+    let redis =
+        old("f1", "172.17.0.4", json!({ "PortMapping": { "Tcp": { "6379": "49153" }, "Udp": {} } }), Value::Null);
+    check(
+        Dialect::Docker06,
+        &Daemon::default(),
+        &redis,
+        &[
+            "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A POSTROUTING -s 172.17.0.0/16 ! -d 172.17.0.0/16 -j MASQUERADE",
+            "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 49153 -j DNAT --to-destination 172.17.0.4:6379",
+        ],
+    );
 }
 
 #[test]
@@ -40,8 +47,10 @@ fn a_stopped_container_of_0_6_gets_its_address_and_port_again_when_asked() {
     for (selection, ports) in [(Selection::Live, 0), (Selection::All, 1), (Selection::Named(vec!["f1".into()]), 1)] {
         let (plan, _) = wire::plan(&configs, &Daemon::default(), Dialect::Docker06, &selection);
         assert_eq!(plan.ports.len(), ports);
-        assert!(plan.ports.iter().all(|port| (port.host_port, port.address.to_string()) == (49153, "172.17.0.1".into())
-            || (port.host_port, port.address.to_string()) == (49153, "172.17.0.2".into())));
+        assert!(
+            plan.ports.iter().all(|port| (port.host_port, port.address.to_string()) == (49153, "172.17.0.1".into())
+                || (port.host_port, port.address.to_string()) == (49153, "172.17.0.2".into()))
+        );
     }
 }
 
@@ -52,18 +61,23 @@ fn docker_1_2_inserts_ports_and_links_above_the_rest() {
         old("db", "172.17.0.2", published, Value::Null),
         old("ap", "172.17.0.3", json!({ "Ports": {} }), json!(["/db:/ap/store"])),
     ]);
-    check(Dialect::Docker12, &Daemon { icc: Some(false), ..Daemon::default() }, &objects, &[
-        "-A FORWARD -s 172.17.0.2/32 -d 172.17.0.3/32 -i docker0 -o docker0 -p tcp -m tcp --sport 6379 -j ACCEPT",
-        "-A FORWARD -s 172.17.0.3/32 -d 172.17.0.2/32 -i docker0 -o docker0 -p tcp -m tcp --dport 6379 -j ACCEPT",
-        "-A FORWARD -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 6379 -j ACCEPT",
-        "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        "-A FORWARD -i docker0 ! -o docker0 -j ACCEPT",
-        "-A FORWARD -i docker0 -o docker0 -j DROP",
-        "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
-        "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
-        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
-        "-A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp -m tcp --dport 49153 -j DNAT --to-destination 172.17.0.2:6379",
-    ]);
+    check(
+        Dialect::Docker12,
+        &Daemon { icc: Some(false), ..Daemon::default() },
+        &objects,
+        &[
+            "-A FORWARD -s 172.17.0.2/32 -d 172.17.0.3/32 -i docker0 -o docker0 -p tcp -m tcp --sport 6379 -j ACCEPT",
+            "-A FORWARD -s 172.17.0.3/32 -d 172.17.0.2/32 -i docker0 -o docker0 -p tcp -m tcp --dport 6379 -j ACCEPT",
+            "-A FORWARD -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 6379 -j ACCEPT",
+            "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "-A FORWARD -i docker0 ! -o docker0 -j ACCEPT",
+            "-A FORWARD -i docker0 -o docker0 -j DROP",
+            "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+            "-A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp -m tcp --dport 49153 -j DNAT --to-destination 172.17.0.2:6379",
+        ],
+    );
 }
 
 #[test]
@@ -75,33 +89,40 @@ fn docker_28_closes_containers_in_raw_and_at_the_end_of_its_chain() {
           "NetworkSettings": { "Ports": { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8080" }] },
             "Networks": { "n": { "IPAddress": "10.9.0.2", "IPPrefixLen": 24 } } } },
     ]);
-    check(Dialect::Docker28, &Daemon { bridge: Some("none".into()), ..Daemon::default() }, &objects, &[
-        "-A PREROUTING -d 10.9.0.2/32 ! -i b1 -j DROP",
-        "-A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 8080 -j DROP",
-        "-A FORWARD -j DOCKER-USER",
-        "-A FORWARD -j DOCKER-FORWARD",
-        "-A DOCKER -d 10.9.0.2/32 ! -i b1 -o b1 -p tcp -m tcp --dport 80 -j ACCEPT",
-        "-A DOCKER ! -i b1 -o b1 -j DROP",
-        "-A DOCKER-BRIDGE -o b1 -j DOCKER",
-        "-A DOCKER-CT -o b1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        "-A DOCKER-FORWARD -j DOCKER-CT",
-        "-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1",
-        "-A DOCKER-FORWARD -j DOCKER-BRIDGE",
-        "-A DOCKER-FORWARD -i b1 -o b1 -j DROP",
-        "-A DOCKER-FORWARD -i b1 ! -o b1 -j ACCEPT",
-        "-A DOCKER-ISOLATION-STAGE-1 -i b1 ! -o b1 -j DOCKER-ISOLATION-STAGE-2",
-        "-A DOCKER-ISOLATION-STAGE-2 -o b1 -j DROP",
-        "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
-        "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
-        "-A POSTROUTING -s 10.9.0.0/24 ! -o b1 -j MASQUERADE",
-        "-A DOCKER -i b1 -j RETURN",
-        "-A DOCKER -d 127.0.0.1/32 ! -i b1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.9.0.2:80",
-    ]);
+    check(
+        Dialect::Docker28,
+        &Daemon { bridge: Some("none".into()), ..Daemon::default() },
+        &objects,
+        &[
+            "-A PREROUTING -d 10.9.0.2/32 ! -i b1 -j DROP",
+            "-A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 8080 -j DROP",
+            "-A FORWARD -j DOCKER-USER",
+            "-A FORWARD -j DOCKER-FORWARD",
+            "-A DOCKER -d 10.9.0.2/32 ! -i b1 -o b1 -p tcp -m tcp --dport 80 -j ACCEPT",
+            "-A DOCKER ! -i b1 -o b1 -j DROP",
+            "-A DOCKER-BRIDGE -o b1 -j DOCKER",
+            "-A DOCKER-CT -o b1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "-A DOCKER-FORWARD -j DOCKER-CT",
+            "-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1",
+            "-A DOCKER-FORWARD -j DOCKER-BRIDGE",
+            "-A DOCKER-FORWARD -i b1 -o b1 -j DROP",
+            "-A DOCKER-FORWARD -i b1 ! -o b1 -j ACCEPT",
+            "-A DOCKER-ISOLATION-STAGE-1 -i b1 ! -o b1 -j DOCKER-ISOLATION-STAGE-2",
+            "-A DOCKER-ISOLATION-STAGE-2 -o b1 -j DROP",
+            "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A POSTROUTING -s 10.9.0.0/24 ! -o b1 -j MASQUERADE",
+            "-A DOCKER -i b1 -j RETURN",
+            "-A DOCKER -d 127.0.0.1/32 ! -i b1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.9.0.2:80",
+        ],
+    );
 }
 
 #[test]
 fn every_thing_of_a_plan_says_why_and_where_from() {
-    let json = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/net/docker-20.10/r-many/inspect.json")).unwrap();
+    let json =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/net/docker-20.10/r-many/inspect.json"))
+            .unwrap();
     let (configs, _) = wire::inspect::parse(&json).unwrap();
     for dialect in Dialect::ALL {
         let (plan, _) = wire::plan(&configs, &Daemon::default(), dialect, &Selection::Live);

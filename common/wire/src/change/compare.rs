@@ -48,8 +48,11 @@ impl Changes {
 /// Compares. `state` is what is up by us; `dropping` are the iptables programs whose forward policy is to drop.
 pub fn compare(plan: &Plan, live: &Live, state: &State, dropping: &[String]) -> Changes {
     let mut changes = Changes::default();
-    let (of_links, of_host): (Vec<&Sysctl>, Vec<&Sysctl>) =
-        plan.sysctls.iter().filter(|s| s.container.is_none()).partition(|s| plan.bridges.iter().any(|b| is_of(s, &b.name)));
+    let (of_links, of_host): (Vec<&Sysctl>, Vec<&Sysctl>) = plan
+        .sysctls
+        .iter()
+        .filter(|s| s.container.is_none())
+        .partition(|s| plan.bridges.iter().any(|b| is_of(s, &b.name)));
     of_host.iter().for_each(|setting| host_setting(&mut changes, setting, live));
     for bridge in &plan.bridges {
         let settings: Vec<_> = of_links.iter().copied().filter(|setting| is_of(setting, &bridge.name)).collect();
@@ -94,7 +97,8 @@ fn forwarding(changes: &mut Changes, live: &Live) {
 fn bridge(changes: &mut Changes, bridge: &Bridge, settings: &[&Sysctl], live: &Live, state: &State) {
     let name = &bridge.name;
     let broadcast = bridge.broadcast;
-    let set = |setting: &&Sysctl, was: String| Step::Sysctl { key: setting.key.clone(), was, set: setting.value.clone() };
+    let set =
+        |setting: &&Sysctl, was: String| Step::Sysctl { key: setting.key.clone(), was, set: setting.value.clone() };
     match live.link(name) {
         None => {
             for address in &bridge.addresses {
@@ -118,7 +122,8 @@ fn bridge(changes: &mut Changes, bridge: &Bridge, settings: &[&Sysctl], live: &L
                 let other = live.of(link.index).find(|other| other.is_ipv4() && prefix.is_ipv4());
                 if let Some(other) = other {
                     let network = &bridge.network.0;
-                    changes.conflict(format!("network '{network}' needs {prefix} on bridge '{name}', which has {other}"));
+                    changes
+                        .conflict(format!("network '{network}' needs {prefix} on bridge '{name}', which has {other}"));
                     continue;
                 }
                 overlaps(changes, bridge, prefix, live);
@@ -175,7 +180,8 @@ fn switched_on(changes: &Changes, state: &State) -> bool {
 
 /// What was no router before is none now: packets from one of the host's own interfaces to another are dropped.
 fn not_a_router(rules: &mut RuleSet, live: &Live) {
-    let hardware = |link: &&crate::netlink::link::Link| link.name != "lo" && link.master.is_none() && link.kind != "bridge";
+    let hardware =
+        |link: &&crate::netlink::link::Link| link.name != "lo" && link.master.is_none() && link.kind != "bridge";
     let own: Vec<_> = live.links.iter().filter(hardware).filter(|link| live.of(link.index).next().is_some()).collect();
     let forward = Spot(Family::V4, Table::Filter, "FORWARD");
     for from in &own {
@@ -247,7 +253,9 @@ fn veth(changes: &mut Changes, veth: &Veth, plan: &Plan, live: &Live, state: &St
     }
     match live.link(&veth.host_name).filter(|link| !half(link)) {
         Some(link) if is_ours(state, &link.name, link.mac) => {}
-        Some(_) => changes.conflict(format!("container '{}' needs '{}', which is there", veth.container.1, veth.host_name)),
+        Some(_) => {
+            changes.conflict(format!("container '{}' needs '{}', which is there", veth.container.1, veth.host_name))
+        }
         None => {
             let mac = random_mac();
             let undo = Undo::Link { name: veth.host_name.clone(), mac };

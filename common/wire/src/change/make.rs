@@ -89,7 +89,9 @@ fn inside(veth: &Veth, sysctls: &[(String, String)]) -> Result<(), AnyError> {
         // The families have one each; the second interface's is not made.
         match route.add_default_route(link, gateway) {
             Err(NetlinkError::Refused { source, .. }) if source.raw_os_error() == Some(libc::EEXIST) => {}
-            other => other.map_err(|error| format!("no route by {gateway} ({}): {error}", Family::of(gateway).word()))?,
+            other => {
+                other.map_err(|error| format!("no route by {gateway} ({}): {error}", Family::of(gateway).word()))?
+            }
         }
     }
     Ok(())

@@ -12,8 +12,7 @@ use crate::{Prefix, RuleSet};
 /// Undoes in reverse order. What is undone already, or was never done, is left alone.
 pub fn unmake(undo: &[Undo], route: &Socket, netfilter: &Socket) -> Result<(), ChangeError> {
     for step in undo.iter().rev() {
-        one(step, route, netfilter)
-            .map_err(|source| ChangeError::Step { step: format!("undo {step:?}"), source })?;
+        one(step, route, netfilter).map_err(|source| ChangeError::Step { step: format!("undo {step:?}"), source })?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Docker 1.2.0 (moby v1.2.0 daemon/networkdriver/bridge/driver.go, pkg/iptables/iptables.go, links/links.go).
 
 use crate::dialect::{
-    LINKS, Spot, Why, docker_0_6, from_address, from_bridge, links, not_from_bridge, not_to_bridge, ports, rule, to_address,
-    to_bridge,
+    LINKS, Spot, Why, docker_0_6, from_address, from_bridge, links, not_from_bridge, not_to_bridge, ports, rule,
+    to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Resolved};
 use crate::{Family, Is, Match, RuleSet, Table, Target};
@@ -55,8 +55,10 @@ fn container(set: &mut RuleSet, ctr: &Ctr, resolved: &Resolved) {
             let why = || Why(&link.reason, LINKS);
             let ask = Match::DestinationPort(link.protocol, link.port);
             let answer = Match::SourcePort(link.protocol, link.port);
-            let there = [from_address(link.address), to_address(link.target), from_bridge(bridge), to_bridge(bridge), ask];
-            let back = [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
+            let there =
+                [from_address(link.address), to_address(link.target), from_bridge(bridge), to_bridge(bridge), ask];
+            let back =
+                [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
             set.insert(rule(FORWARD, there, Target::Accept, why()));
             set.insert(rule(FORWARD, back, Target::Accept, why()));
         }

@@ -2,8 +2,8 @@
 //! drivers/bridge/bridge.go, iptables/iptables.go, firewall_linux.go).
 
 use crate::dialect::{
-    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge, ports, rule,
-    to_address, to_bridge,
+    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge,
+    ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Resolved};
 use crate::{Daemon, Family, Is, Match, Prefix, RuleSet, Table, Target};
@@ -71,14 +71,20 @@ impl Builder<'_> {
         let from = format!("{}: Internal", net.from);
         let into = [Match::Destination(Is::NotIn, network), from_bridge(&net.bridge)];
         let out = [Match::Source(Is::NotIn, network), to_bridge(&net.bridge)];
-        self.set.insert(rule(self.filter(STAGE_1), into, Target::Drop, Why("an internal network has no way out", &from)));
+        self.set.insert(rule(
+            self.filter(STAGE_1),
+            into,
+            Target::Drop,
+            Why("an internal network has no way out", &from),
+        ));
         self.set.insert(rule(self.filter(STAGE_1), out, Target::Drop, Why("an internal network has no way in", &from)));
         self.between(net);
     }
 
     fn external(&mut self, net: &Net, network: Prefix) {
         let bridge = &*net.bridge;
-        let source = |plain: Target| net.source_ip.filter(|ip| Family::of(*ip) == self.family).map_or(plain, Target::SourceAs);
+        let source =
+            |plain: Target| net.source_ip.filter(|ip| Family::of(*ip) == self.family).map_or(plain, Target::SourceAs);
         let target = source(Target::Masquerade);
         let masq = format!("{}: com.docker.network.bridge.enable_ip_masquerade", net.from);
         if net.masquerade {
@@ -195,7 +201,8 @@ impl Builder<'_> {
         let ask = Match::DestinationPort(link.protocol, link.port);
         let answer = Match::SourcePort(link.protocol, link.port);
         let there = [from_address(link.address), to_address(link.target), from_bridge(bridge), to_bridge(bridge), ask];
-        let back = [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
+        let back =
+            [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
         self.set.append(rule(self.filter("DOCKER"), there, Target::Accept, Why(&link.reason, LINKS)));
         self.set.append(rule(self.filter("DOCKER"), back, Target::Accept, Why(&link.reason, LINKS)));
     }

@@ -3,8 +3,8 @@
 
 use crate::config::GatewayMode;
 use crate::dialect::{
-    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge, ports, rule,
-    to_address, to_bridge,
+    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge,
+    ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Resolved};
 use crate::{Daemon, Family, Is, Match, Prefix, RuleSet, Table, Target};
@@ -93,7 +93,12 @@ impl Builder<'_> {
             into.push(not_to_bridge(bridge));
             out.insert(1, not_from_bridge(bridge));
         }
-        self.set.insert(rule(self.filter(STAGE_1), into, Target::Drop, Why("an internal network has no way out", &from)));
+        self.set.insert(rule(
+            self.filter(STAGE_1),
+            into,
+            Target::Drop,
+            Why("an internal network has no way out", &from),
+        ));
         self.set.insert(rule(self.filter(STAGE_1), out, Target::Drop, Why("an internal network has no way in", &from)));
         self.between(net);
     }
@@ -149,7 +154,12 @@ impl Builder<'_> {
         if !net.icc {
             matches.push(not_to_bridge(&net.bridge));
         }
-        self.set.append(rule(self.filter(FORWARD), matches, Target::Accept, Why("containers reach the outside", &net.from)));
+        self.set.append(rule(
+            self.filter(FORWARD),
+            matches,
+            Target::Accept,
+            Why("containers reach the outside", &net.from),
+        ));
     }
 
     fn closed(&mut self, net: &Net) {
@@ -209,7 +219,8 @@ impl Builder<'_> {
         if mode != GatewayMode::Routed {
             let mut matches: Vec<Match> = Vec::new();
             if self.family == Family::V6 {
-                let link_local = Prefix { address: std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(), length: 10 };
+                let link_local =
+                    Prefix { address: std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(), length: 10 };
                 matches.push(Match::Source(Is::NotIn, link_local));
             }
             matches.extend(port.host_ip.map(to_address));
@@ -234,7 +245,8 @@ impl Builder<'_> {
         let ask = Match::DestinationPort(link.protocol, link.port);
         let answer = Match::SourcePort(link.protocol, link.port);
         let there = [from_address(link.address), to_address(link.target), from_bridge(bridge), to_bridge(bridge), ask];
-        let back = [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
+        let back =
+            [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
         self.set.append(rule(self.filter("DOCKER"), there, Target::Accept, Why(&link.reason, LINKS)));
         self.set.append(rule(self.filter("DOCKER"), back, Target::Accept, Why(&link.reason, LINKS)));
     }

@@ -6,8 +6,8 @@
 
 use crate::config::GatewayMode;
 use crate::dialect::{
-    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge, ports, rule,
-    to_address, to_bridge,
+    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge,
+    ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Net, Resolved};
 use crate::{Family, Is, Match, Prefix, RuleSet, Table, Target};
@@ -69,7 +69,9 @@ impl<'a> Builder<'a> {
     fn direct(&mut self) {
         for (ctr, place) in self.resolved.ctrs.iter().flat_map(|ctr| ctr.places.iter().map(move |place| (ctr, place))) {
             let net = &self.resolved.nets[place.net];
-            let Some(address) = place.address(self.family).filter(|_| net.mode(self.family) == GatewayMode::Nat) else { continue };
+            let Some(address) = place.address(self.family).filter(|_| net.mode(self.family) == GatewayMode::Nat) else {
+                continue;
+            };
             let matches = [to_address(address), not_from_bridge(&net.bridge)];
             let reason = format!("'{}' is not reached by its own address from outside", ctr.title);
             self.set.append(rule(self.raw(), matches, Target::Drop, Why(&reason, &net.from)));
@@ -77,7 +79,10 @@ impl<'a> Builder<'a> {
         if self.family == Family::V4 {
             for (net, _) in self.nets().filter(|(net, _)| !net.internal) {
                 let matches = [Match::Destination(Is::In, loopback(self.family)), from_bridge(&net.bridge)];
-                let why = Why("containers do not reach the host's 127.0.0.1, though it is routed for published ports", &net.from);
+                let why = Why(
+                    "containers do not reach the host's 127.0.0.1, though it is routed for published ports",
+                    &net.from,
+                );
                 self.set.append(rule(self.raw(), matches, Target::Drop, why));
             }
         }
@@ -91,7 +96,9 @@ impl<'a> Builder<'a> {
             matches.insert(0, Match::Destination(Is::NotIn, loopback(self.family)));
         }
         self.set.append(rule(self.nat("OUTPUT"), matches, jump(PORTS), why()));
-        for (net, network) in self.nets().filter(|(net, _)| !net.internal && net.mode(self.family) != GatewayMode::Routed) {
+        for (net, network) in
+            self.nets().filter(|(net, _)| !net.internal && net.mode(self.family) != GatewayMode::Routed)
+        {
             let bridge = &*net.bridge;
             let source = net.source_ip.filter(|ip| Family::of(*ip) == self.family);
             let inside = Match::Source(Is::In, network);
@@ -151,7 +158,12 @@ impl<'a> Builder<'a> {
 
     fn answers(&mut self, net: &Net) {
         let why = Why("answers come back", &net.from);
-        self.set.append(rule(self.filter("FORWARD"), [to_bridge(&net.bridge), Match::Established], Target::Accept, why));
+        self.set.append(rule(
+            self.filter("FORWARD"),
+            [to_bridge(&net.bridge), Match::Established],
+            Target::Accept,
+            why,
+        ));
     }
 
     fn links(&mut self) {

@@ -43,7 +43,8 @@ fn body(text: &mut String, rules: &RuleSet, family: Family, table: Table, dialec
         }
         let _ = writeln!(text, "\tchain {} {{", chain_name(dialect, table, chain));
         if let Some(hook) = hook {
-            let _ = writeln!(text, "\t\ttype {} hook {} priority {}; policy accept;", hook.kind, hook.name, hook.priority);
+            let _ =
+                writeln!(text, "\t\ttype {} hook {} priority {}; policy accept;", hook.kind, hook.name, hook.priority);
         }
         text.extend(rules.map(|rule| format!("\t\t{}\n", line(rule, dialect))));
         text.push_str("\t}\n");

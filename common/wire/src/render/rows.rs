@@ -38,8 +38,14 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         rows.push(row("veth", what, &veth.reason, &veth.from));
     }
     for sysctl in &plan.sysctls {
-        let place = sysctl.container.as_deref().map(|id| format!(" in {}", id.get(..12).unwrap_or(id))).unwrap_or_default();
-        rows.push(row("sysctl", format!("{}={}{place}", dotted(&sysctl.key), sysctl.value), &sysctl.reason, &sysctl.from));
+        let place =
+            sysctl.container.as_deref().map(|id| format!(" in {}", id.get(..12).unwrap_or(id))).unwrap_or_default();
+        rows.push(row(
+            "sysctl",
+            format!("{}={}{place}", dotted(&sysctl.key), sysctl.value),
+            &sysctl.reason,
+            &sysctl.from,
+        ));
     }
     for rule in plan.rules.by_chain() {
         let six = if rule.family == Family::V6 { "6" } else { "" };
