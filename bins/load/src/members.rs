@@ -13,7 +13,7 @@ pub enum Members {
     /// A tar, unpacked already.
     Tar(Box<tarball::Reader<Box<dyn Read + Send>>>),
     /// A directory.
-    Directory(Directory),
+    Directory(Box<Directory>),
 }
 
 impl Members {

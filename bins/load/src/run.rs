@@ -40,7 +40,7 @@ fn open(args: &Args) -> anyhow::Result<Input> {
     match args.input.as_deref().filter(|path| *path != Path::new("-")) {
         Some(path) if path.is_dir() => {
             let root = Root::open(path)?;
-            Ok(Input { members: Members::Directory(Directory::open(root)?), catalogue: None, size: None })
+            Ok(Input { members: Members::Directory(Box::new(Directory::open(root)?)), catalogue: None, size: None })
         }
         Some(path) => file(File::open(path).with_context(|| format!("cannot open '{}'", path.display()))?, args),
         // docker's own sentence (cli/command/image/load.go).

@@ -20,7 +20,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let is_podman = host.store(container.store).generation == Generation::ContainersStorage;
     let ports = if is_podman && !container.state.status.is_live() { &[][..] } else { &container.ports[..] };
     let mut lines = lines(ports, wanted, args.era);
-    lines.sort_by(|a, b| natural(a).cmp(&natural(b)));
+    lines.sort_by_key(|a| natural(a));
     lines.dedup();
     if let (Some((port, protocol)), true) = (wanted, lines.is_empty()) {
         bail!(

@@ -259,7 +259,7 @@ mod tests {
         all.extend(typed);
         let args = Args::try_parse_from(all).expect("these can be typed");
         let image = json!({"config": {"Entrypoint": ["/e"], "Cmd": ["c"], "Env": ["A=1", "B=2"], "Labels": {"x": "y"}, "User": "web"}});
-        record(&args, &image, "img", &args.image_and_command[1..].to_vec(), &"f".repeat(64)).expect("these can be run")
+        record(&args, &image, "img", &args.image_and_command[1..], &"f".repeat(64)).expect("these can be run")
     }
 
     #[test]

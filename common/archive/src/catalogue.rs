@@ -150,7 +150,7 @@ impl Catalogue {
 
     fn docker_images(&self) -> Result<Option<Vec<ArchivedImage>>, ArchiveError> {
         let by = path("manifest.json");
-        if !self.documents.get(&by).is_some_and(|raw| first_byte(raw) == Some(b'[')) {
+        if self.documents.get(&by).is_none_or(|raw| first_byte(raw) != Some(b'[')) {
             return Ok(None);
         }
         let items: AtMost<DockerItem, MAX_IMAGES> = self.read(&by, "docker's manifest")?;

@@ -61,8 +61,8 @@ impl Filters {
     }
 
     /// Whether one of a key's values fits, or the key was not given.
-    pub fn any(&self, key: &str, mut fits: impl FnMut(&str) -> bool) -> bool {
-        !self.has(key) || self.values(key).any(|value| fits(value))
+    pub fn any(&self, key: &str, fits: impl FnMut(&str) -> bool) -> bool {
+        !self.has(key) || self.values(key).any(fits)
     }
 
     /// Whether one of a key's values, as a regular expression or as it is, is found in one of the texts.

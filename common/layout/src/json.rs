@@ -117,8 +117,10 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(raw: &'a [u8], notes: &mut Notes) ->
 
 /// A value that may be of another type than docker writes: then the rest of the record is still good.
 #[derive(Clone, PartialEq, Debug)]
+#[derive(Default)]
 pub(crate) enum Loose<T> {
     /// There is no such key.
+    #[default]
     Absent,
     /// The key holds `null`.
     Null,
@@ -128,11 +130,6 @@ pub(crate) enum Loose<T> {
     Bad(String),
 }
 
-impl<T> Default for Loose<T> {
-    fn default() -> Self {
-        Loose::Absent
-    }
-}
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Loose<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

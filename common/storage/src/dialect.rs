@@ -59,7 +59,7 @@ pub enum Opacity {
 impl Dialect {
     /// What a name of a directory is, and the name that it concerns. `None` for names that are the driver's own.
     /// `top` says that the directory is the branch's own top.
-    pub fn read<'n>(self, name: &'n [u8], is_char_device: bool, top: bool) -> Option<(&'n [u8], Listed)> {
+    pub fn read(self, name: &[u8], is_char_device: bool, top: bool) -> Option<(&[u8], Listed)> {
         if self.has_mark_names() {
             if self.is_opaque_name(name) || (top && name.starts_with(AUFS_OWN)) {
                 return None;

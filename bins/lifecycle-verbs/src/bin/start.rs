@@ -21,7 +21,8 @@ struct Args {
 
 fn main() -> ExitCode {
     let mut status = None;
-    let code = cli::run("start", |args: Args| {
+    
+    cli::run("start", |args: Args| {
         let outcome = each(&args.containers, |root, id, name| {
             let life = Life { root, id, input: args.interactive, signals: args.attach, remove: false, warn: &cli::warning };
             if end::living(root, id)?.is_some() {
@@ -38,6 +39,5 @@ fn main() -> ExitCode {
             Some(status) => outcome.with_status(status),
             None => outcome,
         })
-    });
-    code
+    })
 }

@@ -100,7 +100,7 @@ fn a_tree_without_permissions_is_removed() {
     std_fs::create_dir_all(dir.path().join("t/a")).unwrap();
     std_fs::write(dir.path().join("t/a/f"), "").unwrap();
     for path in ["t/a", "t"] {
-        std_fs::set_permissions(dir.path().join(path), std_fs::Permissions::from_mode(0)).unwrap();
+        std_fs::set_permissions(dir.path().join(path), std_fs::Permissions::from_mode(0o0)).unwrap();
     }
     target.remove_tree(&"t".into()).unwrap();
     assert_eq!(names(dir.path()), [""; 0]);

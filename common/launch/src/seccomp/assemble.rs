@@ -155,7 +155,7 @@ mod tests {
             ARCH => arch,
             at => {
                 let argument = arguments[((at - ARGUMENTS) / 8) as usize];
-                if (at - ARGUMENTS) % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+                if (at - ARGUMENTS).is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
             }
         };
         let (mut at, mut accumulator) = (0usize, 0u32);

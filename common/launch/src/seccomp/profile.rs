@@ -183,7 +183,7 @@ impl Rule {
             && self.includes.min_kernel.as_deref().and_then(version).is_none_or(|least| facts.kernel >= least)
             && !named(&self.excludes.caps, &has_cap).unwrap_or(false)
             && !named(&self.excludes.arches, &has_arch).unwrap_or(false)
-            && !self.excludes.min_kernel.as_deref().and_then(version).is_some_and(|least| facts.kernel >= least)
+            && self.excludes.min_kernel.as_deref().and_then(version).is_none_or(|least| facts.kernel < least)
     }
 }
 

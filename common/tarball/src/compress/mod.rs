@@ -205,8 +205,8 @@ mod tests {
         let mut encoder = encoder(compression, None, Box::new(out.clone())).unwrap();
         encoder.write_all(plain).unwrap();
         encoder.finish().unwrap();
-        let bytes = out.0.lock().unwrap().clone();
-        bytes
+        
+        out.0.lock().unwrap().clone()
     }
 
     fn unpacked(raw: Vec<u8>) -> io::Result<(Compression, Vec<u8>)> {
