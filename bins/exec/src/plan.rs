@@ -29,7 +29,9 @@ impl Plan {
         let root = args.root.path();
         let host = Host::open(&root)?;
         let (container, _) = host.container(&args.container)?;
-        let Some(living) = end::living(&root, &container.id)? else { bail!("container {} is not running", container.id) };
+        let Some(living) = end::living(&root, &container.id)? else {
+            bail!("container {} is not running", container.id)
+        };
         if living.record["State"]["Paused"].as_bool().unwrap_or(false) {
             bail!("Container {} is paused, unpause the container before exec", args.container);
         }
@@ -56,6 +58,12 @@ impl Plan {
         let (rootfs, _) = host.rootfs(&container)?;
         let process = lifecycle::begin::process(&host, &rootfs, container.id.as_str(), &inspect)?;
         let parent = inspect["HostConfig"]["CgroupParent"].as_str().unwrap_or_default();
-        Ok(Plan { pid: living.pid, cgroup: Cgroup::of(container.id.as_str(), parent), process, input: args.interactive, detach: args.detach })
+        Ok(Plan {
+            pid: living.pid,
+            cgroup: Cgroup::of(container.id.as_str(), parent),
+            process,
+            input: args.interactive,
+            detach: args.detach,
+        })
     }
 }

@@ -40,6 +40,10 @@ pub struct Args {
 mod tests {
     #[test]
     fn help_is_as_reviewed() {
-        assert_eq!(cli::usage::help::<super::Args>("history"), include_str!("../help.txt"), "if this is meant: history --help > help.txt");
+        assert_eq!(
+            cli::usage::help::<super::Args>("history"),
+            include_str!("../help.txt"),
+            "if this is meant: history --help > help.txt"
+        );
     }
 }

@@ -41,6 +41,10 @@ pub struct Args {
 mod tests {
     #[test]
     fn help_is_as_reviewed() {
-        assert_eq!(cli::usage::help::<super::Args>("images"), include_str!("../help.txt"), "if this is meant: images --help > help.txt");
+        assert_eq!(
+            cli::usage::help::<super::Args>("images"),
+            include_str!("../help.txt"),
+            "if this is meant: images --help > help.txt"
+        );
     }
 }

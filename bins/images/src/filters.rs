@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use cli::wrong_usage;
 use cli::Filters;
 use cli::filter::glob;
+use cli::wrong_usage;
 use model::reference::Reference;
 use model::{Id, Image, Timestamp};
 
@@ -92,7 +92,10 @@ fn until(text: &str) -> anyhow::Result<Timestamp> {
     match duration(text) {
         Some(seconds) => Ok(Timestamp::new(cli::human::now().seconds.saturating_sub(seconds), 0)),
         None => {
-            wrong_usage!("invalid filter 'until={}': a time or a duration is expected", model::path::shown(text.as_bytes()))
+            wrong_usage!(
+                "invalid filter 'until={}': a time or a duration is expected",
+                model::path::shown(text.as_bytes())
+            )
         }
     }
 }

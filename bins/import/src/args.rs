@@ -7,8 +7,10 @@ use std::ffi::OsString;
 /// The tar may be plain or compressed by gzip, bzip2, xz or zstd; its bytes come out again by save exactly as they went
 /// in. A directory is walked. A URL is fetched over http.
 #[derive(clap::Parser, Debug)]
-#[command(after_help = "Examples:\n  tar -C / --one-file-system -c . | import --host - myhost:today\n  import rootfs.tar.xz debian:12\n  \
-    import -c 'CMD [\"/bin/bash\"]' -c 'ENV LANG=C.UTF-8' ./tree app:1")]
+#[command(
+    after_help = "Examples:\n  tar -C / --one-file-system -c . | import --host - myhost:today\n  import rootfs.tar.xz debian:12\n  \
+    import -c 'CMD [\"/bin/bash\"]' -c 'ENV LANG=C.UTF-8' ./tree app:1"
+)]
 pub struct Args {
     /// Tar, directory, URL, or - for stdin
     #[arg(value_name = "FILE|DIR|URL|-", value_hint = clap::ValueHint::AnyPath)]

@@ -78,7 +78,9 @@ fn once(url: &str) -> anyhow::Result<Answer> {
     let head = head(&mut input)?;
     match head.status {
         200 => Ok(Answer::Body(body(input, &head)?)),
-        301 | 302 | 303 | 307 | 308 => Ok(Answer::Elsewhere(joined(url, &place, head.value("location").context("a redirect to nowhere")?))),
+        301 | 302 | 303 | 307 | 308 => {
+            Ok(Answer::Elsewhere(joined(url, &place, head.value("location").context("a redirect to nowhere")?)))
+        }
         status => bail!("the server answers {status} {}", head.reason),
     }
 }
@@ -113,7 +115,11 @@ fn head(input: &mut impl BufRead) -> anyhow::Result<Head> {
     if !version.starts_with("HTTP/1.") {
         bail!("that is no web server");
     }
-    let mut head = Head { status: status.parse().context("that is no web server")?, reason: words.next().unwrap_or_default().to_string(), fields: Vec::new() };
+    let mut head = Head {
+        status: status.parse().context("that is no web server")?,
+        reason: words.next().unwrap_or_default().to_string(),
+        fields: Vec::new(),
+    };
     for _ in 0..LINES {
         let text = line(input)?;
         let Some((name, value)) = text.split_once(':') else { return Ok(head) };
@@ -133,7 +139,8 @@ fn line(input: &mut impl BufRead) -> anyhow::Result<String> {
 
 fn body(input: BufReader<TcpStream>, head: &Head) -> anyhow::Result<Body> {
     let is_chunked = head.value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-    let size: Option<u64> = head.value("content-length").filter(|_| !is_chunked).map(str::parse).transpose().context("no size")?;
+    let size: Option<u64> =
+        head.value("content-length").filter(|_| !is_chunked).map(str::parse).transpose().context("no size")?;
     let stream: Box<dyn Read + Send> = match (is_chunked, size) {
         (true, _) => Box::new(Chunked { input, left: 0, begun: false, done: false }),
         (false, Some(size)) => Box::new(Exactly { input, left: size }),
@@ -234,25 +241,39 @@ mod tests {
     #[test]
     fn bodies_of_every_form_come_whole() {
         assert_eq!(fetch(vec!["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"]), Ok("hello".to_string()));
-        assert_eq!(fetch(vec!["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"]), Ok("hello".to_string()));
+        assert_eq!(
+            fetch(vec!["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"]),
+            Ok("hello".to_string())
+        );
         assert_eq!(fetch(vec!["HTTP/1.0 200 OK\r\n\r\nhello"]), Ok("hello".to_string()));
         assert_eq!(
-            fetch(vec!["HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"]).map_err(|_| ()),
+            fetch(vec![
+                "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
+            ])
+            .map_err(|_| ()),
             Ok("x".to_string())
         );
     }
 
     #[test]
     fn a_cut_body_is_an_error() {
-        for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"] {
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n",
+        ] {
             assert_eq!(fetch(vec![answer]), Err("the connection ended early".to_string()));
         }
-        assert!(fetch(vec!["HTTP/1.1 404 Not Found\r\n\r\n"]).unwrap_err().ends_with("the server answers 404 Not Found"));
+        assert!(
+            fetch(vec!["HTTP/1.1 404 Not Found\r\n\r\n"]).unwrap_err().ends_with("the server answers 404 Not Found")
+        );
     }
 
     #[test]
     fn places_are_read() {
-        for (url, host, port, path) in [("a.b/c", "a.b", 80, "/c"), ("http://a:81", "a", 81, "/"), ("http://[::1]:8/x?y", "[::1]", 8, "/x?y")] {
+        for (url, host, port, path) in
+            [("a.b/c", "a.b", 80, "/c"), ("http://a:81", "a", 81, "/"), ("http://[::1]:8/x?y", "[::1]", 8, "/x?y")]
+        {
             let place = parse(url).unwrap();
             assert_eq!((place.host, place.port, place.path), (host, port, path));
         }

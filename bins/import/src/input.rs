@@ -74,8 +74,13 @@ fn plain(stream: Box<dyn Read + Send>, size: Option<u64>) -> anyhow::Result<Inpu
 /// Refuses an archive of images, told by its first headers.
 fn refuse(head: &[u8]) -> anyhow::Result<()> {
     match sniff(head) {
-        Kind::DockerArchive => Err(anyhow::anyhow!("this is an archive of images{}, not a root filesystem", names(head))).hint("load it with load"),
-        Kind::OciLayout => Err(anyhow::anyhow!("this is an OCI layout of images, not a root filesystem")).hint("load it with load"),
+        Kind::DockerArchive => {
+            Err(anyhow::anyhow!("this is an archive of images{}, not a root filesystem", names(head)))
+                .hint("load it with load")
+        }
+        Kind::OciLayout => {
+            Err(anyhow::anyhow!("this is an OCI layout of images, not a root filesystem")).hint("load it with load")
+        }
         _ => Ok(()),
     }
 }
@@ -83,7 +88,9 @@ fn refuse(head: &[u8]) -> anyhow::Result<()> {
 /// The names of the images, where the beginning of the archive tells them.
 fn names(head: &[u8]) -> String {
     let text = String::from_utf8_lossy(head);
-    let Some(list) = text.split("\"RepoTags\":[").nth(1).and_then(|rest| rest.split(']').next()) else { return String::new() };
+    let Some(list) = text.split("\"RepoTags\":[").nth(1).and_then(|rest| rest.split(']').next()) else {
+        return String::new();
+    };
     let names: Vec<&str> = list.split('"').filter(|part| part.contains(':')).take(3).collect();
     if names.is_empty() { String::new() } else { format!(" ({})", model::path::shown(names.join(", ").as_bytes())) }
 }

@@ -82,7 +82,9 @@ fn comment(args: &Args) -> String {
 
 fn platform(text: &str) -> anyhow::Result<Platform> {
     let parts: Vec<&str> = text.split('/').collect();
-    let known = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    let known = |part: &&str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    };
     if !(1..=3).contains(&parts.len()) || !parts.iter().all(known) {
         bail!("'{}' is no platform: linux/arm64, say, is expected", model::path::shown(text.as_bytes()));
     }
@@ -143,7 +145,10 @@ mod tests {
             ("linux/x86_64", "linux", "amd64", ""),
         ] {
             let parsed = platform(text).unwrap();
-            assert_eq!((parsed.os.as_str(), parsed.architecture.as_str(), parsed.variant.as_str()), (os, architecture, variant));
+            assert_eq!(
+                (parsed.os.as_str(), parsed.architecture.as_str(), parsed.variant.as_str()),
+                (os, architecture, variant)
+            );
         }
         for bad in ["", "/", "a/b/c/d", "linux/ä"] {
             assert!(platform(bad).is_err(), "{bad}");

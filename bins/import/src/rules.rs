@@ -5,15 +5,33 @@ use model::EntryPath;
 /// Folders of which a live host's image gets only the folder itself: what lies there is made by the kernel, by booting
 /// or by mounting, or is another engine's store. `boot` holds kernels, which no container uses.
 const CONTENTS: [&str; 19] = [
-    "boot", "dev", "lost+found", "media", "mnt", "proc", "run", "sys", "tmp", "var/lib/containerd", "var/lib/containers/storage",
-    "var/lib/docker", "var/lib/lxcfs", "var/lib/snapd/snaps", "var/lib/systemd/coredump", "var/lock", "var/run", "var/spool/postfix/dev", "var/tmp",
+    "boot",
+    "dev",
+    "lost+found",
+    "media",
+    "mnt",
+    "proc",
+    "run",
+    "sys",
+    "tmp",
+    "var/lib/containerd",
+    "var/lib/containers/storage",
+    "var/lib/docker",
+    "var/lib/lxcfs",
+    "var/lib/snapd/snaps",
+    "var/lib/systemd/coredump",
+    "var/lock",
+    "var/run",
+    "var/spool/postfix/dev",
+    "var/tmp",
 ];
 
 /// Folders of which the files are left out, the folders inside kept: programs want to find them.
 const FILES: [&str; 3] = ["var/cache", "var/lib/apt/lists", "var/log"];
 
 /// Files that are left out.
-const NAMES: [&str; 8] = ["initrd.img", "initrd.img.old", "swap.img", "swapfile", "var/swap", "var/swapfile", "vmlinuz", "vmlinuz.old"];
+const NAMES: [&str; 8] =
+    ["initrd.img", "initrd.img.old", "swap.img", "swapfile", "var/swap", "var/swapfile", "vmlinuz", "vmlinuz.old"];
 
 /// Which names are left out.
 #[derive(Clone, Debug, Default)]

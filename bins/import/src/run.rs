@@ -71,7 +71,9 @@ fn fill(
     progress: &Progress,
 ) -> anyhow::Result<(Unpacked, Vec<Finding>)> {
     match input {
-        Input::Tar(tar) if plan.rules.are_none() => Ok((unpack(plan, tar.stream, writer, staged, progress)?, Vec::new())),
+        Input::Tar(tar) if plan.rules.are_none() => {
+            Ok((unpack(plan, tar.stream, writer, staged, progress)?, Vec::new()))
+        }
         Input::Tar(tar) => {
             let filtered = Filter::new(tar.stream, plan.rules.clone(), report.clone());
             Ok((unpack(plan, filtered, writer, staged, progress)?, Vec::new()))
@@ -99,9 +101,18 @@ fn is_cut(error: &anyhow::Error) -> bool {
     error.downcast_ref::<UnpackError>().is_some_and(UnpackError::is_truncated)
 }
 
-fn unpack(plan: &Plan, tar: impl Read + Send, writer: &Writer, staged: &StagedLayer, progress: &Progress) -> anyhow::Result<Unpacked> {
+fn unpack(
+    plan: &Plan,
+    tar: impl Read + Send,
+    writer: &Writer,
+    staged: &StagedLayer,
+    progress: &Progress,
+) -> anyhow::Result<Unpacked> {
     let form = if *writer.driver() == Driver::Vfs { LayerForm::Vfs } else { LayerForm::Overlay2 };
-    let place = unpack::Place { files: writer.open_diff(staged)?, split: writer.target().create_file(&staged.tar_split(), 0o644)? };
+    let place = unpack::Place {
+        files: writer.open_diff(staged)?,
+        split: writer.target().create_file(&staged.tar_split(), 0o644)?,
+    };
     let options = Options { allow_truncated: plan.args.allow_truncated, ..Options::new(form, Meaning::Rootfs) };
     let mut seen = 0;
     let mut watch = |now: unpack::Progress| {
@@ -136,7 +147,9 @@ fn unpacking_findings(unpacked: &Unpacked) -> Vec<Finding> {
 }
 
 fn orphans(report: &Report) -> Vec<Finding> {
-    let left = |path: &model::EntryPath| Finding::new("hard-link-left-out", "another name of a file that is left out").at(HostPath::new(path.as_bytes()));
+    let left = |path: &model::EntryPath| {
+        Finding::new("hard-link-left-out", "another name of a file that is left out").at(HostPath::new(path.as_bytes()))
+    };
     report.orphans.iter().map(left).collect()
 }
 
@@ -162,7 +175,8 @@ fn describe(plan: &mut Plan, tree: &Root, report: &Report) {
 fn image(plan: &Plan, tree: &Root, diff_id: Digest) -> Vec<u8> {
     let here = archive::catalogue::this_machine();
     let platform = plan.platform.clone().or_else(|| tree::platform(tree));
-    let platform = platform.unwrap_or(tree::Platform { os: here.os, architecture: here.architecture, variant: here.variant });
+    let platform =
+        platform.unwrap_or(tree::Platform { os: here.os, architecture: here.architecture, variant: here.variant });
     let imported = Imported {
         config: plan.config.clone(),
         created: date(plan.created),
@@ -178,7 +192,10 @@ fn image(plan: &Plan, tree: &Root, diff_id: Digest) -> Vec<u8> {
 /// Reads everything and writes nothing.
 fn look(plan: Plan, report: &Arc<Mutex<Report>>) -> anyhow::Result<Vec<Finding>> {
     match plan.input {
-        Input::Tar(tar) => Filter::new(tar.stream, plan.rules, report.clone()).count().map(|()| Vec::new()).context("cannot read the archive"),
+        Input::Tar(tar) => Filter::new(tar.stream, plan.rules, report.clone())
+            .count()
+            .map(|()| Vec::new())
+            .context("cannot read the archive"),
         Input::Directory(root) => Ok(Walk::new(root, plan.rules, plan.args.one_file_system, report.clone())?.count()?),
     }
 }

@@ -17,8 +17,18 @@ pub struct Platform {
 /// The machine that programs in the tree are for; `None` where none is found.
 pub fn platform(root: &Root) -> Option<Platform> {
     const PROGRAMS: [&str; 12] = [
-        "bin/sh", "bin/busybox", "usr/bin/env", "bin/ls", "bin/bash", "usr/bin/bash", "usr/bin/perl", "sbin/init", "usr/bin/dpkg", "usr/bin/coreutils",
-        "lib/ld-linux.so.2", "init",
+        "bin/sh",
+        "bin/busybox",
+        "usr/bin/env",
+        "bin/ls",
+        "bin/bash",
+        "usr/bin/bash",
+        "usr/bin/perl",
+        "sbin/init",
+        "usr/bin/dpkg",
+        "usr/bin/coreutils",
+        "lib/ld-linux.so.2",
+        "init",
     ];
     PROGRAMS.iter().find_map(|path| elf(root, &HostPath::new(path))).or_else(|| any_program(root))
 }
@@ -28,7 +38,8 @@ fn any_program(root: &Root) -> Option<Platform> {
     const FOLDERS: [&str; 7] = ["", "bin", "usr/bin", "usr/local/bin", "app", "sbin", "usr/sbin"];
     FOLDERS.iter().find_map(|folder| {
         let folder = HostPath::new(folder);
-        let mut names: Vec<Box<[u8]>> = root.open_dir(&folder).ok()?.entries().ok()?.into_iter().map(|entry| entry.name).collect();
+        let mut names: Vec<Box<[u8]>> =
+            root.open_dir(&folder).ok()?.entries().ok()?.into_iter().map(|entry| entry.name).collect();
         names.sort();
         names.iter().take(32).find_map(|name| elf(root, &folder.join(name)))
     })
@@ -44,7 +55,11 @@ fn elf(root: &Root, path: &HostPath) -> Option<Platform> {
             n => read += n,
         }
     }
-    machine(&head).map(|architecture| Platform { os: "linux".to_string(), architecture: architecture.to_string(), variant: String::new() })
+    machine(&head).map(|architecture| Platform {
+        os: "linux".to_string(),
+        architecture: architecture.to_string(),
+        variant: String::new(),
+    })
 }
 
 /// Go's word for the machine of an ELF header (System V ABI, `e_ident` and `e_machine`).
@@ -54,7 +69,8 @@ fn machine(head: &[u8; 20]) -> Option<&'static str> {
     }
     let is_64 = head[4] == 2;
     let is_little = head[5] == 1;
-    let number = if is_little { u16::from_le_bytes([head[18], head[19]]) } else { u16::from_be_bytes([head[18], head[19]]) };
+    let number =
+        if is_little { u16::from_le_bytes([head[18], head[19]]) } else { u16::from_be_bytes([head[18], head[19]]) };
     match (number, is_64, is_little) {
         (3, _, _) => Some("386"),
         (62, true, _) => Some("amd64"),
@@ -75,12 +91,21 @@ fn machine(head: &[u8; 20]) -> Option<&'static str> {
 
 /// What is recorded of a host, as label and text.
 pub fn origin(root: &Root, date: &str, left_out: &str) -> Vec<(String, String)> {
-    let mut labels = vec![("dockless.host.date".to_string(), date.to_string()), ("dockless.host.left-out".to_string(), left_out.to_string())];
-    if let Some(name) = text(root, "etc/hostname").and_then(|text| text.lines().next().map(|line| line.trim().to_string())) {
+    let mut labels = vec![
+        ("dockless.host.date".to_string(), date.to_string()),
+        ("dockless.host.left-out".to_string(), left_out.to_string()),
+    ];
+    if let Some(name) =
+        text(root, "etc/hostname").and_then(|text| text.lines().next().map(|line| line.trim().to_string()))
+    {
         labels.push(("dockless.host.name".to_string(), name));
     }
     if let Some(release) = text(root, "etc/os-release").or_else(|| text(root, "usr/lib/os-release")) {
-        for (key, label) in [("PRETTY_NAME", "dockless.host.os"), ("ID", "dockless.host.os-id"), ("VERSION_ID", "dockless.host.os-version")] {
+        for (key, label) in [
+            ("PRETTY_NAME", "dockless.host.os"),
+            ("ID", "dockless.host.os-id"),
+            ("VERSION_ID", "dockless.host.os-version"),
+        ] {
             labels.extend(value(&release, key).map(|value| (label.to_string(), value)));
         }
     }
@@ -105,7 +130,9 @@ pub fn shell(root: &Root) -> &'static str {
 
 /// Whether the tree holds what only a running kernel shows.
 pub fn is_live(root: &Root) -> bool {
-    ["proc/self", "proc/version", "proc/1", "sys/kernel", "sys/class"].iter().any(|path| root.exists(&HostPath::new(path)))
+    ["proc/self", "proc/version", "proc/1", "sys/kernel", "sys/class"]
+        .iter()
+        .any(|path| root.exists(&HostPath::new(path)))
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ impl Walk {
     /// Writes the tar; what could not be read, or changed meanwhile, comes back.
     pub fn write(mut self, out: impl Write) -> Result<Vec<Finding>, WalkError> {
         let mut writer = Writer::new(out);
-        let top = self.root.open_dir(&HostPath::default()).map_err(|error| top_error(self.root.path(), error.problem))?;
+        let top =
+            self.root.open_dir(&HostPath::default()).map_err(|error| top_error(self.root.path(), error.problem))?;
         let stat = top.stat_self().map_err(|problem| top_error(self.root.path(), problem))?;
         let xattrs = top.xattrs_self().unwrap_or_default();
         writer.put(&entry(EntryPath::root(), Kind::Directory, &stat, xattrs), &mut io::empty())?;
@@ -93,14 +94,21 @@ impl Walk {
             }
         }
         for path in writer.left_out() {
-            self.findings.push(Finding::new("socket", "a socket, which tar cannot hold: left out").at(HostPath::new(path.as_bytes())));
+            self.findings.push(
+                Finding::new("socket", "a socket, which tar cannot hold: left out").at(HostPath::new(path.as_bytes())),
+            );
         }
         writer.finish()?;
         Ok(self.findings)
     }
 
     /// Writes one name; a directory is entered.
-    fn name(&mut self, frame: &Frame, name: &[u8], writer: &mut Writer<impl Write>) -> Result<Option<Frame>, WalkError> {
+    fn name(
+        &mut self,
+        frame: &Frame,
+        name: &[u8],
+        writer: &mut Writer<impl Write>,
+    ) -> Result<Option<Frame>, WalkError> {
         let path = frame.path.join(name);
         let stat = match frame.dir.stat(name) {
             Ok(stat) => stat,
@@ -165,7 +173,13 @@ impl Walk {
         })
     }
 
-    fn file(&mut self, frame: &Frame, name: &[u8], mut entry: Entry, writer: &mut Writer<impl Write>) -> Result<(), WalkError> {
+    fn file(
+        &mut self,
+        frame: &Frame,
+        name: &[u8],
+        mut entry: Entry,
+        writer: &mut Writer<impl Write>,
+    ) -> Result<(), WalkError> {
         let opened = frame.dir.open_file(name).and_then(|file| file.extents().map(|extents| (file, extents)));
         let (file, extents) = match opened {
             Ok(opened) => opened,
@@ -180,9 +194,18 @@ impl Walk {
         let mut content = Live { file, extents, next: 0, at: 0, short: None };
         writer.put_content(&entry, &mut content)?;
         if let Some(why) = content.short {
-            self.findings.push(Finding::new("file-changed", format!("{why}; the rest is zeros")).at(HostPath::new(entry.path.as_bytes())));
-        } else if frame.dir.stat(name).is_ok_and(|after| after.inode == before.inode && (after.size, after.mtime) != (before.size, before.mtime)) {
-            self.findings.push(Finding::new("file-changed", "it changed while it was read").at(HostPath::new(entry.path.as_bytes())));
+            self.findings.push(
+                Finding::new("file-changed", format!("{why}; the rest is zeros"))
+                    .at(HostPath::new(entry.path.as_bytes())),
+            );
+        } else if frame
+            .dir
+            .stat(name)
+            .is_ok_and(|after| after.inode == before.inode && (after.size, after.mtime) != (before.size, before.mtime))
+        {
+            self.findings.push(
+                Finding::new("file-changed", "it changed while it was read").at(HostPath::new(entry.path.as_bytes())),
+            );
         }
         Ok(())
     }

@@ -84,7 +84,9 @@ impl Plan {
         anyhow::ensure!(raw.len() as u64 <= DOCUMENT_LIMIT, "stdin holds more than {DOCUMENT_LIMIT} bytes");
         match raw.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{' | b'[') => self.found.push(Found::Document(raw)),
-            _ => names.extend(String::from_utf8_lossy(&raw).lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from)),
+            _ => names.extend(
+                String::from_utf8_lossy(&raw).lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from),
+            ),
         }
         Ok(())
     }

@@ -15,7 +15,10 @@ pub fn add(host: &Host, container: &Container, shown: &mut Value) -> Vec<Finding
             shown["SizeRw"] = own.into();
             shown["SizeRootFs"] = all.into();
         }
-        Err(error) => findings.push(Finding::new("size-unknown", format!("its files cannot be measured: {error:#}")).about(format!("container {}", container.id.short()))),
+        Err(error) => findings.push(
+            Finding::new("size-unknown", format!("its files cannot be measured: {error:#}"))
+                .about(format!("container {}", container.id.short())),
+        ),
     }
     findings
 }

@@ -78,11 +78,18 @@ fn versions(host: &Host, images: &[Image]) -> Value {
 /// What nothing uses: images without a name, child or container, and volumes that no container mounts.
 fn orphans(all: &Inventory) -> Value {
     let parents: BTreeSet<&str> = all.images.iter().filter_map(|it| it.parent.as_ref()).map(|id| id.as_str()).collect();
-    let used: BTreeSet<&str> = all.containers.iter().filter_map(|it| it.image_id.as_ref()).map(|id| id.as_str()).collect();
-    let is_orphan = |it: &&Image| it.tags.is_empty() && it.digests.is_empty() && !parents.contains(it.id.as_str()) && !used.contains(it.id.as_str());
+    let used: BTreeSet<&str> =
+        all.containers.iter().filter_map(|it| it.image_id.as_ref()).map(|id| id.as_str()).collect();
+    let is_orphan = |it: &&Image| {
+        it.tags.is_empty()
+            && it.digests.is_empty()
+            && !parents.contains(it.id.as_str())
+            && !used.contains(it.id.as_str())
+    };
     let images: Vec<&str> = all.images.iter().filter(is_orphan).map(|it| it.id.as_str()).collect();
     let mounted: BTreeSet<&str> = mounts(all).map(|(_, name)| name).collect();
-    let volumes: Vec<&str> = all.volumes.iter().map(|it| it.name.as_str()).filter(|name| !mounted.contains(name)).collect();
+    let volumes: Vec<&str> =
+        all.volumes.iter().map(|it| it.name.as_str()).filter(|name| !mounted.contains(name)).collect();
     json!({ "Images": images, "Volumes": volumes })
 }
 
@@ -90,16 +97,23 @@ fn orphans(all: &Inventory) -> Value {
 fn dangling(all: &Inventory) -> Value {
     let images: BTreeSet<&str> = all.images.iter().map(|it| it.id.as_str()).collect();
     let volumes: BTreeSet<&str> = all.volumes.iter().map(|it| it.name.as_str()).collect();
-    let without_image = all.containers.iter().filter_map(|it| Some((it, it.image_id.as_ref()?))).filter(|(_, id)| !images.contains(id.as_str()));
-    let containers: Vec<Value> = without_image.map(|(it, id)| json!({ "Container": it.id.as_str(), "Image": id.as_str() })).collect();
+    let without_image = all
+        .containers
+        .iter()
+        .filter_map(|it| Some((it, it.image_id.as_ref()?)))
+        .filter(|(_, id)| !images.contains(id.as_str()));
+    let containers: Vec<Value> =
+        without_image.map(|(it, id)| json!({ "Container": it.id.as_str(), "Image": id.as_str() })).collect();
     let without_volume = mounts(all).filter(|(_, name)| !volumes.contains(name));
-    let mounts: Vec<Value> = without_volume.map(|(container, name)| json!({ "Container": container, "Volume": name })).collect();
+    let mounts: Vec<Value> =
+        without_volume.map(|(container, name)| json!({ "Container": container, "Volume": name })).collect();
     json!({ "Containers": containers, "Mounts": mounts })
 }
 
 /// Each container with the name of a volume that it mounts.
 fn mounts<'a>(all: &'a Inventory) -> impl Iterator<Item = (&'a str, &'a str)> {
     let is_volume = |mount: &&model::Mount| mount.kind == MountKind::Volume && !mount.name.is_empty();
-    let of = move |it: &'a Container| it.mounts.iter().filter(is_volume).map(|mount| (it.id.as_str(), mount.name.as_str()));
+    let of =
+        move |it: &'a Container| it.mounts.iter().filter(is_volume).map(|mount| (it.id.as_str(), mount.name.as_str()));
     all.containers.iter().flat_map(of)
 }

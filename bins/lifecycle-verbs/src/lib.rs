@@ -22,7 +22,10 @@ pub struct Containers {
 }
 
 /// Does one verb to each container and prints what it gives, a line each. What fails for one does not keep the others.
-pub fn each(containers: &Containers, mut verb: impl FnMut(&Path, &Id, &str) -> Result<String, LifeError>) -> Result<Outcome> {
+pub fn each(
+    containers: &Containers,
+    mut verb: impl FnMut(&Path, &Id, &str) -> Result<String, LifeError>,
+) -> Result<Outcome> {
     let root = containers.root.path();
     let mut outcome = Outcome::done();
     for name in &containers.names {
@@ -41,7 +44,10 @@ fn find(root: &Path, name: &str) -> Result<Id> {
     let (container, _) = host.container(name)?;
     let store = host.store(container.store);
     if store.generation != Generation::DockerContent || !matches!(store.driver, Driver::Overlay2 | Driver::Vfs) {
-        bail!("container {} is in a store that is only read ({store}): start a copy with 'run --container {name}'", container.id.short());
+        bail!(
+            "container {} is in a store that is only read ({store}): start a copy with 'run --container {name}'",
+            container.id.short()
+        );
     }
     Ok(container.id)
 }

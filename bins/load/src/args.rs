@@ -7,7 +7,9 @@ use std::path::PathBuf;
 /// Takes what docker save of every age, podman save and skopeo wrote: docker-archives and OCI layouts, as a tar, perhaps
 /// compressed, or unpacked in a directory. Nothing is tagged unless all of it was whole.
 #[derive(clap::Parser, Debug)]
-#[command(after_help = "Examples:\n  ssh old docker save app:1 | load\n  load -i images.tar.zst --list\n  load -i images.tar app:1 debian:12")]
+#[command(
+    after_help = "Examples:\n  ssh old docker save app:1 | load\n  load -i images.tar.zst --list\n  load -i images.tar app:1 debian:12"
+)]
 pub struct Args {
     /// Images of the archive to load, by name or id [default: all]
     #[arg(value_name = "NAME")]
@@ -36,11 +38,13 @@ pub struct Args {
 fn platform(text: &str) -> Result<archive::manifest::Platform, String> {
     let parts: Vec<&str> = text.split('/').collect();
     match parts.as_slice() {
-        [os, architecture, rest @ ..] if rest.len() < 2 && !os.is_empty() && !architecture.is_empty() => Ok(archive::manifest::Platform {
-            os: (*os).to_string(),
-            architecture: (*architecture).to_string(),
-            variant: rest.first().map(|variant| (*variant).to_string()).unwrap_or_default(),
-        }),
+        [os, architecture, rest @ ..] if rest.len() < 2 && !os.is_empty() && !architecture.is_empty() => {
+            Ok(archive::manifest::Platform {
+                os: (*os).to_string(),
+                architecture: (*architecture).to_string(),
+                variant: rest.first().map(|variant| (*variant).to_string()).unwrap_or_default(),
+            })
+        }
         _ => Err("linux/amd64, say, is expected".to_string()),
     }
 }

@@ -14,12 +14,20 @@ pub fn choose(images: Vec<ArchivedImage>, names: &[String]) -> anyhow::Result<Ve
         let there: Vec<String> = images.iter().flat_map(shown).collect();
         bail!("no image '{}' in the archive; it has {}", model::path::shown(missing.as_bytes()), there.join(", "));
     }
-    let chosen = images.iter().filter(|image| names.iter().any(|name| matches(image, name))).map(|image| restricted(image, names));
+    let chosen = images
+        .iter()
+        .filter(|image| names.iter().any(|name| matches(image, name)))
+        .map(|image| restricted(image, names));
     let mut chosen: Vec<ArchivedImage> = chosen.collect();
     // What a v1 image was made on comes along, as docker keeps it.
     loop {
-        let missing = chosen.iter().filter_map(|image| image.parent).find(|parent| !chosen.iter().any(|image| image.id == *parent));
-        let Some(below) = missing.and_then(|parent| images.iter().find(|image| image.id == parent)) else { return Ok(chosen) };
+        let missing = chosen
+            .iter()
+            .filter_map(|image| image.parent)
+            .find(|parent| !chosen.iter().any(|image| image.id == *parent));
+        let Some(below) = missing.and_then(|parent| images.iter().find(|image| image.id == parent)) else {
+            return Ok(chosen);
+        };
         chosen.push(ArchivedImage { names: Vec::new(), ..below.clone() });
     }
 }
@@ -54,7 +62,11 @@ fn is_id(image: &ArchivedImage, name: &str) -> bool {
 fn is_name(own: &str, name: &str) -> bool {
     let (Ok(own), Ok(name)) = (Reference::parse(own), Reference::parse(name)) else { return own == name };
     let own = own.or_latest();
-    if name.tag().is_none() && name.digest().is_none() { own.full_repository() == name.full_repository() } else { own == name }
+    if name.tag().is_none() && name.digest().is_none() {
+        own.full_repository() == name.full_repository()
+    } else {
+        own == name
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +88,11 @@ mod tests {
     fn check(names: &[&str], chosen: &[&str]) {
         let images = vec![image(0x11, &["app:1", "app:2"]), image(0x22, &["docker.io/library/db:1"]), image(0x33, &[])];
         let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
-        let ours: Vec<String> = choose(images, &names).unwrap().iter().map(|image| format!("{} {}", &image.id.hex()[..2], image.names.join(" "))).collect();
+        let ours: Vec<String> = choose(images, &names)
+            .unwrap()
+            .iter()
+            .map(|image| format!("{} {}", &image.id.hex()[..2], image.names.join(" ")))
+            .collect();
         assert_eq!(ours, chosen, "{names:?}");
     }
 

@@ -54,16 +54,26 @@ impl<'w> Layers<'w> {
     }
 
     /// Takes a layer as it comes; gives the digest of its tar. `images` are those wanted, where that is known already.
-    pub fn take(&mut self, layer: &Layer, content: Box<dyn Read + Send + '_>, images: Option<&[ArchivedImage]>) -> anyhow::Result<Digest> {
+    pub fn take(
+        &mut self,
+        layer: &Layer,
+        content: Box<dyn Read + Send + '_>,
+        images: Option<&[ArchivedImage]>,
+    ) -> anyhow::Result<Digest> {
         let about = || format!("cannot load layer '{}'", layer.member);
-        self.progress.at(&format!("layer {}", layer.stated.or(layer.blob).map_or_else(|| layer.member.to_string(), |digest| digest.short())));
+        self.progress.at(&format!(
+            "layer {}",
+            layer.stated.or(layer.blob).map_or_else(|| layer.member.to_string(), |digest| digest.short())
+        ));
         let counted = Counted { input: content, progress: self.progress.clone() };
         let (_, mut tar) = compress::decoder(Box::new(counted)).with_context(about)?;
         let Some(images) = images else { return self.wait(layer, tar).with_context(about) };
         let places = places(images, &layer.member);
         match places.iter().find(|place| !self.writer.layer_exists(&place.chain)) {
             None => hashed(&mut tar).with_context(about),
-            Some(place) if place.below.is_none_or(|below| self.writer.layer_exists(&below)) => self.unpack_at(*place, tar).with_context(about),
+            Some(place) if place.below.is_none_or(|below| self.writer.layer_exists(&below)) => {
+                self.unpack_at(*place, tar).with_context(about)
+            }
             Some(_) => self.wait(layer, tar).with_context(about),
         }
     }
@@ -75,7 +85,8 @@ impl<'w> Layers<'w> {
             let chain = chain_id(below, &layer.diff_id);
             let place = Place { chain, below };
             if !self.writer.layer_exists(&chain) {
-                self.place(place, &layer.member, layer.diff_id).with_context(|| format!("cannot load layer {}", layer.diff_id.short()))?;
+                self.place(place, &layer.member, layer.diff_id)
+                    .with_context(|| format!("cannot load layer {}", layer.diff_id.short()))?;
             }
             below = Some(chain);
         }
@@ -128,7 +139,12 @@ impl<'w> Layers<'w> {
                 LayerTar::plan(root, &stack)?.write(&mut out)
             });
             let done = self.unpack(&staged, Box::new(reader));
-            source.join().expect("putting a layer together does not panic").and(Ok(())).map_err(anyhow::Error::from).and(done)
+            source
+                .join()
+                .expect("putting a layer together does not panic")
+                .and(Ok(()))
+                .map_err(anyhow::Error::from)
+                .and(done)
         })?;
         if done.diff_id != diff_id {
             bail!("the data root's own copy of it is damaged");
@@ -142,12 +158,16 @@ impl<'w> Layers<'w> {
     }
 
     fn is_of(&self, chain: &Digest, diff_id: &Digest) -> bool {
-        self.writer.layer_exists(chain) && self.writer.layer_ref(chain).is_some_and(|layer| layer.diff_id == Some(*diff_id))
+        self.writer.layer_exists(chain)
+            && self.writer.layer_ref(chain).is_some_and(|layer| layer.diff_id == Some(*diff_id))
     }
 
     fn unpack(&self, staged: &StagedLayer, tar: Box<dyn Read + Send + '_>) -> anyhow::Result<Done> {
         let form = if *self.writer.driver() == Driver::Vfs { LayerForm::Vfs } else { LayerForm::Overlay2 };
-        let place = unpack::Place { files: self.writer.open_diff(staged)?, split: self.writer.target().create_file(&staged.tar_split(), 0o644)? };
+        let place = unpack::Place {
+            files: self.writer.open_diff(staged)?,
+            split: self.writer.target().create_file(&staged.tar_split(), 0o644)?,
+        };
         // Some builders end layers without end blocks; the digest says whether one is whole.
         let options = Options { allow_truncated: true, ..Options::new(form, Meaning::Layer) };
         let unpacked = unpack::unpack(tar, place, &options, &mut |_| Ok(self.writer.need(MARGIN, 64)?))?;

@@ -55,7 +55,9 @@ fn tar_member(header: &tarball::Header) -> Result<Member, StreamError> {
     let refuse = |why: &str| TarError::Refused { entry: header.path.clone(), why: why.to_string() };
     let name = EntryPath::parse(&header.path).map_err(|why| refuse(&why.to_string()))?;
     let kind = match &header.kind {
-        Kind::File if header.sparse.is_some() => return Err(refuse("it is sparse, which no archive of images has").into()),
+        Kind::File if header.sparse.is_some() => {
+            return Err(refuse("it is sparse, which no archive of images has").into());
+        }
         Kind::File => MemberKind::File(header.size),
         Kind::Symlink(target) => match link_target(&name, target) {
             Some(target) => MemberKind::Link(target),

@@ -75,7 +75,8 @@ fn file(mut file: File, args: &Args) -> anyhow::Result<Input> {
 /// Refuses what is no archive of images, by its first headers.
 fn refuse(head: &[u8]) -> anyhow::Result<()> {
     match sniff(head) {
-        sniff::Kind::Rootfs => Err(anyhow::anyhow!("this is a root filesystem, not an archive of images")).hint("make an image of it with import"),
+        sniff::Kind::Rootfs => Err(anyhow::anyhow!("this is a root filesystem, not an archive of images"))
+            .hint("make an image of it with import"),
         sniff::Kind::Empty => bail!("the archive has no members"),
         sniff::Kind::NotTar if head.is_empty() => bail!("the archive is empty: not one byte came"),
         sniff::Kind::NotTar => bail!("this is no tar"),
@@ -182,7 +183,10 @@ fn publish(writer: &mut Writer, images: &[ArchivedImage]) -> anyhow::Result<Outc
         for name in &image.names {
             match Reference::parse(name) {
                 Ok(reference) => tag(writer, &reference.or_latest(), image, &mut out)?,
-                Err(why) => findings.add(model::Finding::new("name-invalid", format!("the archive names it '{name}': {why}")).about(format!("image {}", image.id.short()))),
+                Err(why) => findings.add(
+                    model::Finding::new("name-invalid", format!("the archive names it '{name}': {why}"))
+                        .about(format!("image {}", image.id.short())),
+                ),
             }
         }
         let is_below = images.iter().any(|other| other.parent == Some(image.id));

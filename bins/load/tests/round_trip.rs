@@ -128,14 +128,29 @@ fn odd_tars() -> Vec<(&'static str, Vec<u8>)> {
         ("duplicate entries", tar_of(&[file(b"a", b"first"), file(b"b", b"x"), file(b"a", b"second, longer")])),
         ("a hard link before its target", tar_of(&[Raw::link(b"b", b"a"), file(b"a", b"x")])),
         ("a hard link after it", tar_of(&[file(b"a", b"x"), Raw::link(b"b", b"a")])),
-        ("a global header", tar_of(&[Raw::new(b"pax_global_header", b'g', &pax(&[("comment", "x")])), file(b"a", b"x")])),
-        ("names of all bytes", tar_of(&[file(b"new\nline", b"x"), file(b"bad\xff\xfe", b"y"), file(b"\x1b[31m", b"z")])),
-        ("times far away", tar_of(&[Raw { mtime: base256(-2_000_000_000), ..file(b"old", b"x") }, Raw { mtime: base256(1 << 40), ..file(b"new", b"x") }])),
+        (
+            "a global header",
+            tar_of(&[Raw::new(b"pax_global_header", b'g', &pax(&[("comment", "x")])), file(b"a", b"x")]),
+        ),
+        (
+            "names of all bytes",
+            tar_of(&[file(b"new\nline", b"x"), file(b"bad\xff\xfe", b"y"), file(b"\x1b[31m", b"z")]),
+        ),
+        (
+            "times far away",
+            tar_of(&[
+                Raw { mtime: base256(-2_000_000_000), ..file(b"old", b"x") },
+                Raw { mtime: base256(1 << 40), ..file(b"new", b"x") },
+            ]),
+        ),
         (
             "times in PAX",
             tar_of(&[Raw::new(b"x", b'x', &pax(&[("mtime", "-1.5"), ("uid", "4000000000")])), file(b"a", b"x")]),
         ),
-        ("an empty file and folders", tar_of(&[Raw::new(b"./", b'5', b""), Raw::new(b"d/", b'5', b""), file(b"d/e", b"")])),
+        (
+            "an empty file and folders",
+            tar_of(&[Raw::new(b"./", b'5', b""), Raw::new(b"d/", b'5', b""), file(b"d/e", b"")]),
+        ),
         ("nothing", vec![0; 1024]),
     ];
     let mut garbage = tar_of(&[file(b"a", b"x")]);
@@ -179,7 +194,8 @@ line'
         "--format=v7 --exclude=./big --exclude=./empty --exclude=*longlong* --exclude=./old --exclude=./null --exclude=./block --exclude=./fifo",
     ];
     let make = |form: &&str| {
-        let output = Command::new("tar").args(form.split(' ')).args(["-C", "t", "-c", "."]).current_dir(work).output().unwrap();
+        let output =
+            Command::new("tar").args(form.split(' ')).args(["-C", "t", "-c", "."]).current_dir(work).output().unwrap();
         assert!(output.stdout.len() > 10_000, "tar {form}: {}", String::from_utf8_lossy(&output.stderr));
         ((*form).to_string(), output.stdout)
     };
@@ -256,7 +272,8 @@ fn testdata(name: &str) -> Vec<u8> {
 fn listing(root: &Path) -> String {
     let output = Command::new("find").arg(root).args(["-mindepth", "1", "-printf", "%P %y %s\n"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("dockless.lock") && !line.starts_with("tmp")).collect();
+    let mut lines: Vec<&str> =
+        text.lines().filter(|line| !line.starts_with("dockless.lock") && !line.starts_with("tmp")).collect();
     lines.sort_unstable();
     lines.join("\n")
 }
@@ -274,7 +291,12 @@ fn what_is_cut_or_wrong_leaves_nothing() {
     damaged[last] ^= 1;
     for (program, args, input, why) in [
         ("import", &["-", "cut:1"][..], &tar[..3584], "archive ends without end-of-archive blocks after 1 entry"),
-        ("import", &["-", "cut:1"], &tar[..2000], "archive ends without end-of-archive blocks after 1 entry (last: 'a', cut short)"),
+        (
+            "import",
+            &["-", "cut:1"],
+            &tar[..2000],
+            "archive ends without end-of-archive blocks after 1 entry (last: 'a', cut short)",
+        ),
         ("import", &["-", "cut:1"], b"", "the archive is empty: not one byte came"),
         ("import", &["-", "cut:1"], &archive, "this is an archive of images (kept:1), not a root filesystem"),
         ("import", &["-c", "RUN x", "-", "cut:1"], &tar, "run is not a valid change command"),
@@ -286,7 +308,11 @@ fn what_is_cut_or_wrong_leaves_nothing() {
     ] {
         let output = run(&root, program, args, input);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && said.contains(why), "{program} {args:?}: {:?} {said}", output.status);
+        assert!(
+            output.status.code() == Some(1) && said.contains(why),
+            "{program} {args:?}: {:?} {said}",
+            output.status
+        );
         assert_eq!(listing(&root), before, "{why}");
     }
     let other = work.path().join("other");
@@ -319,15 +345,27 @@ fn a_live_host_leaves_out_what_must_not_travel() {
     let root = work.path().join("root");
     let dir = |name: &'static [u8]| Raw::new(name, b'5', b"");
     let file = |name: &'static [u8]| Raw::new(name, b'0', b"content");
-    let tar = tar_of(&[dir(b"./"), dir(b"proc/"), file(b"proc/version"), file(b"etc/hostname"), dir(b"tmp/"), file(b"tmp/x"), file(b"keep")]);
+    let tar = tar_of(&[
+        dir(b"./"),
+        dir(b"proc/"),
+        file(b"proc/version"),
+        file(b"etc/hostname"),
+        dir(b"tmp/"),
+        file(b"tmp/x"),
+        file(b"keep"),
+    ]);
     let output = run(&root, "import", &["--host", "-", "host:1"], &tar);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("left out of proc: 7B in 1 entry") && said.contains("left out of tmp: 7B in 1 entry"), "{said}");
+    assert!(
+        said.contains("left out of proc: 7B in 1 entry") && said.contains("left out of tmp: 7B in 1 entry"),
+        "{said}"
+    );
     let saved = done(&root, "save", &["host:1"], b"");
     let layer = layers(&saved).into_values().next().unwrap();
     let mut archive = tar::Archive::new(&layer[..]);
-    let names: Vec<String> = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+    let names: Vec<String> =
+        archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
     assert_eq!(names, ["./", "proc/", "etc/hostname", "tmp/", "keep"]);
     let text = String::from_utf8_lossy(&saved).into_owned();
     assert!(text.contains(r#""dockless.host.name":"content""#) && text.contains(r#""Cmd":["/bin/sh"]"#));

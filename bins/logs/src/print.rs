@@ -69,7 +69,8 @@ impl Printer {
             out.push(' ');
         }
         if self.details {
-            let pairs: Vec<String> = entry.attrs.iter().map(|(key, value)| format!("{}={}", quoted(key), quoted(value))).collect();
+            let pairs: Vec<String> =
+                entry.attrs.iter().map(|(key, value)| format!("{}={}", quoted(key), quoted(value))).collect();
             out.push_str(&pairs.join(","));
             out.push(' ');
         }

@@ -26,7 +26,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(findings.into());
     }
     let subject = || format!("cannot show the log of container '{}'", shown(args.container.as_bytes()));
-    let mut log = Log::open(host.root(), &place, args.tail, &format!("container {}", container.id.short())).with_context(subject)?;
+    let mut log = Log::open(host.root(), &place, args.tail, &format!("container {}", container.id.short()))
+        .with_context(subject)?;
     // Podman's own API, which docker's client asks, has whole seconds.
     let seconds = host.store(container.store).generation == Generation::ContainersStorage;
     let mut printer = Printer::new(args, seconds);
@@ -43,7 +44,8 @@ fn is_missing(host: &Host, place: &LogPlace) -> bool {
 /// A container that never ran has no log; that of another one was lost.
 fn missing(container: &Container, place: &LogPlace) -> Option<Finding> {
     container.state.started?;
-    let finding = Finding::new("log-missing", "the log is not there").about(format!("container {}", container.id.short()));
+    let finding =
+        Finding::new("log-missing", "the log is not there").about(format!("container {}", container.id.short()));
     Some(match &place.file {
         Some(path) => finding.at(path.clone()),
         None => finding,

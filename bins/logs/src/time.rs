@@ -5,7 +5,9 @@ use model::Timestamp;
 /// A time: RFC 3339 or its beginning, seconds since 1970, or how long ago (`1h30m`).
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     let found = ago(text).or_else(|| Timestamp::parse_decimal(text)).or_else(|| calendar(text));
-    found.ok_or_else(|| "a time (2026-01-02T03:04:05Z), seconds since 1970, or a duration (1h30m) is expected".to_string())
+    found.ok_or_else(|| {
+        "a time (2026-01-02T03:04:05Z), seconds since 1970, or a duration (1h30m) is expected".to_string()
+    })
 }
 
 fn ago(text: &str) -> Option<Timestamp> {
@@ -76,7 +78,14 @@ mod tests {
 
     #[test]
     fn durations_are_those_of_go() {
-        for (text, nanos) in [("1h30m", Some(5_400_000_000_000)), ("1.5s", Some(1_500_000_000)), ("10ms", Some(10_000_000)), ("5", None), ("", None), ("m", None)] {
+        for (text, nanos) in [
+            ("1h30m", Some(5_400_000_000_000)),
+            ("1.5s", Some(1_500_000_000)),
+            ("10ms", Some(10_000_000)),
+            ("5", None),
+            ("", None),
+            ("m", None),
+        ] {
             assert_eq!(duration(text), nanos, "{text}");
         }
     }

@@ -28,6 +28,10 @@ pub struct Args {
 mod tests {
     #[test]
     fn help_is_as_reviewed() {
-        assert_eq!(cli::usage::help::<super::Args>("networks"), include_str!("../help.txt"), "if this is meant: networks --help > help.txt");
+        assert_eq!(
+            cli::usage::help::<super::Args>("networks"),
+            include_str!("../help.txt"),
+            "if this is meant: networks --help > help.txt"
+        );
     }
 }

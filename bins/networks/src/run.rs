@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use cli::wrong_usage;
 use cli::format::Column;
+use cli::wrong_usage;
 use cli::{Filters, Findings, Format, Outcome, Row, Rows};
 use host::Host;
 use model::{Network, Store, Timestamp};

@@ -39,7 +39,10 @@ fn parse(text: &str) -> anyhow::Result<(u16, Protocol)> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     match (port.parse(), Protocol::parse(protocol)) {
         (Ok(port), Some(protocol)) => Ok((port, protocol)),
-        _ => cli::wrong_usage!("invalid port '{}': PORT or PORT/PROTOCOL is expected", model::path::shown(text.as_bytes())),
+        _ => cli::wrong_usage!(
+            "invalid port '{}': PORT or PORT/PROTOCOL is expected",
+            model::path::shown(text.as_bytes())
+        ),
     }
 }
 

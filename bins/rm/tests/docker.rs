@@ -22,7 +22,16 @@ fn containers_go_with_their_files_as_docker_has_them_go() {
     let twins = Twins::new(SETUP);
     let rm = |args: &[&str]| twins.check(Path::new(env!("CARGO_BIN_EXE_rm")), args);
     let d = twins.daemon().docker(&["inspect", "-f", "{{.Id}}", "boxd"]).trim().to_string();
-    for args in [&["nosuch"][..], &["-f", "nosuch"], &["nosuch", "/boxa/", "nosuch2"], &["-v", "boxb"], &["-fv", "boxc"], &[&d[..12]], &["boxe"], &["/"]] {
+    for args in [
+        &["nosuch"][..],
+        &["-f", "nosuch"],
+        &["nosuch", "/boxa/", "nosuch2"],
+        &["-v", "boxb"],
+        &["-fv", "boxc"],
+        &[&d[..12]],
+        &["boxe"],
+        &["/"],
+    ] {
         rm(args);
     }
     assert_eq!(twins.daemon().docker(&["ps", "-aq"]), "");

@@ -45,7 +45,9 @@ fn images_go_as_docker_has_them_go() {
     rmi(&["byid:1"]);
     rmi(&[&byid]);
     rmi(&["lone:1", "lone:1"]);
-    for args in [&["used:1"][..], &[&used], &[&used[7..]], &[&base[7..20]], &["-f", &base], &["base:1"], &["other/base:1"]] {
+    for args in
+        [&["used:1"][..], &[&used], &[&used[7..]], &[&base[7..20]], &["-f", &base], &["base:1"], &["other/base:1"]]
+    {
         rmi(args);
     }
     rmi(&["-f", "forced:1"]);

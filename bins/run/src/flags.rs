@@ -116,10 +116,16 @@ fn host_config(args: &Args) -> Result<Value> {
 /// `no`, `always`, `unless-stopped`, `on-failure[:N]`.
 fn restart(args: &Args) -> Result<Value> {
     let (name, most) = args.restart.split_once(':').unwrap_or((&args.restart, "0"));
-    let most: u64 = most.parse().with_context(|| format!("invalid restart policy format: maximum retry count must be an integer: '{}'", args.restart))?;
+    let most: u64 = most.parse().with_context(|| {
+        format!("invalid restart policy format: maximum retry count must be an integer: '{}'", args.restart)
+    })?;
     match name {
-        "no" | "always" | "unless-stopped" if most > 0 => bail!("maximum retry count cannot be used with restart policy '{name}'"),
-        "always" | "unless-stopped" | "on-failure" if args.rm => bail!("conflicting options: cannot specify both --restart and --rm"),
+        "no" | "always" | "unless-stopped" if most > 0 => {
+            bail!("maximum retry count cannot be used with restart policy '{name}'")
+        }
+        "always" | "unless-stopped" | "on-failure" if args.rm => {
+            bail!("conflicting options: cannot specify both --restart and --rm")
+        }
         "no" | "always" | "unless-stopped" | "on-failure" => Ok(json!({"Name": name, "MaximumRetryCount": most})),
         _ => bail!("invalid restart policy '{name}'"),
     }

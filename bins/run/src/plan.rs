@@ -69,7 +69,9 @@ impl Plan {
             id: id.as_str().to_string(),
             root: RootFiles {
                 lower: lower.clone().unwrap_or_else(|| vec![folder.join("written")]),
-                changes: args.rw.as_ref().map_or(Changes::Memory, |rw| Changes::Layer(Upper { diff: rw.join("diff"), work: rw.join("work") })),
+                changes: args.rw.as_ref().map_or(Changes::Memory, |rw| {
+                    Changes::Layer(Upper { diff: rw.join("diff"), work: rw.join("work") })
+                }),
                 read_only: inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false),
             },
             passwd: files::read(&host, &rootfs, "etc/passwd")?,
@@ -85,14 +87,27 @@ impl Plan {
         if args.detach && !kept {
             bail!("--detach needs a container that is kept on the data root: {}", why_not_kept(args));
         }
-        Ok(Plan { kept, write_out: lower.is_none().then_some(rootfs), host, subject, id, inspect, spec, etc, notes, findings })
+        Ok(Plan {
+            kept,
+            write_out: lower.is_none().then_some(rootfs),
+            host,
+            subject,
+            id,
+            inspect,
+            spec,
+            etc,
+            notes,
+            findings,
+        })
     }
 
     /// What it is and where it comes from, in words.
     pub fn origin(&self) -> String {
         match &self.subject {
             Subject::New(image) => format!("image {} of {}", image.id.short(), self.host.store(image.store)),
-            Subject::Old(container) => format!("container {} of {}", container.id.short(), self.host.store(container.store)),
+            Subject::Old(container) => {
+                format!("container {} of {}", container.id.short(), self.host.store(container.store))
+            }
         }
     }
 }
@@ -106,7 +121,11 @@ fn refuse(args: &Args) -> Result<()> {
     if args.container.is_none() && args.image_and_command.is_empty() {
         bail!("'run' requires at least 1 argument: an image, or --container NAME");
     }
-    if let Some(flag) = args.image_and_command.first().filter(|word| args.container.is_none() && word.starts_with('-') && word.len() > 1) {
+    if let Some(flag) = args
+        .image_and_command
+        .first()
+        .filter(|word| args.container.is_none() && word.starts_with('-') && word.len() > 1)
+    {
         bail!("unknown flag: {flag}");
     }
     if let Some(file) = args.cidfile.as_ref().filter(|file| file.exists()) {
@@ -141,7 +160,8 @@ fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) -> Res
 /// A new container from an image of the root.
 fn new(host: &Host, args: &Args, id: &Id, findings: &mut Vec<Finding>) -> Result<(Subject, Value, Rootfs)> {
     let (name, command) = args.image_and_command.split_first().expect("its absence was refused");
-    let (image, more) = host.image(name).map_err(|error| anyhow::anyhow!("Unable to find image '{name}' locally: {error}"))?;
+    let (image, more) =
+        host.image(name).map_err(|error| anyhow::anyhow!("Unable to find image '{name}' locally: {error}"))?;
     findings.extend(more);
     let (document, more) = layout::inspect_image(host.root(), host.stores(), &image);
     findings.extend(more);
@@ -158,17 +178,24 @@ fn kept(args: &Args, host: &Host, subject: &Subject) -> bool {
         Subject::Old(container) => container.store,
     };
     let store = host.store(index);
-    let native = store.generation == Generation::DockerContent && matches!(store.driver, Driver::Overlay2 | Driver::Vfs);
+    let native =
+        store.generation == Generation::DockerContent && matches!(store.driver, Driver::Overlay2 | Driver::Vfs);
     let whole = native && store.home.as_bytes().is_empty() && host.root().path().is_dir();
     let as_it_was = matches!(subject, Subject::New(_)) || args.image_and_command.is_empty();
-    whole && as_it_was && !args.ephemeral && args.rw.is_none() && rustix::process::geteuid().is_root()
+    whole
+        && as_it_was
+        && !args.ephemeral
+        && args.rw.is_none()
+        && rustix::process::geteuid().is_root()
         && rustix::fs::access(host.root().path(), rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 fn why_not_kept(args: &Args) -> &'static str {
     match () {
         () if args.ephemeral || args.rw.is_some() => "--ephemeral and --rw leave nothing there",
-        () if args.container.is_some() && !args.image_and_command.is_empty() => "another command than its own is run beside it",
+        () if args.container.is_some() && !args.image_and_command.is_empty() => {
+            "another command than its own is run beside it"
+        }
         () => "this root is not docker's own layout with overlay2 or vfs, or cannot be written",
     }
 }

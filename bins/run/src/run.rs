@@ -25,7 +25,8 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
         Subject::Old(container) => container.id.clone(),
         Subject::New(image) => {
             let wanted = Wanted { image, inspect: &plan.inspect, id: &plan.id, name: args.name.as_deref() };
-            let mut say = |holder: &hostfs::Holder| cli::note(&format!("waiting for another writer of the data root ({holder})"));
+            let mut say =
+                |holder: &hostfs::Holder| cli::note(&format!("waiting for another writer of the data root ({holder})"));
             let wait = if args.no_wait { Wait::No } else { Wait::Yes(&mut say) };
             match create::create(&root, &plan.host, &wanted, wait) {
                 Ok(_) => plan.id.clone(),
@@ -36,7 +37,8 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     if let Some(file) = &args.cidfile {
         fs::write(file, id.as_str()).with_context(|| format!("cannot write '{}'", file.display()))?;
     }
-    let life = Life { root: &root, id: &id, input: args.interactive, signals: args.sig_proxy, remove: args.rm, warn: &warn };
+    let life =
+        Life { root: &root, id: &id, input: args.interactive, signals: args.sig_proxy, remove: args.rm, warn: &warn };
     if !args.detach {
         return match live::attended(&life) {
             Ok(status) => Ok(Outcome::done().with_status(status)),
@@ -82,7 +84,8 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         None => ends,
     };
     let manner = Manner { input: args.interactive, output: true, signals: args.sig_proxy };
-    let status = launch::relay::attend(&started.handle, ends, manner, &signals, &mut None).context("cannot follow the container")?;
+    let status = launch::relay::attend(&started.handle, ends, manner, &signals, &mut None)
+        .context("cannot follow the container")?;
     drop(raw);
     started.cgroup.remove();
     Ok(Outcome::from(findings).with_status(status))
@@ -93,7 +96,9 @@ fn write_out(host: &host::Host, rootfs: &model::Rootfs, to: &Path) -> Result<Vec
     fs::create_dir(to).with_context(|| format!("cannot make '{}'", to.display()))?;
     let mut tree = storage::open(host.root(), rootfs)?;
     let mut folder = storage::Folder::open(to).with_context(|| format!("cannot open '{}'", to.display()))?;
-    let poured = storage::pour(&mut tree, &mut folder, |_| ()).map_err(anyhow::Error::from_boxed).context("cannot write the container's files out")?;
+    let poured = storage::pour(&mut tree, &mut folder, |_| ())
+        .map_err(anyhow::Error::from_boxed)
+        .context("cannot write the container's files out")?;
     Ok(poured.findings)
 }
 

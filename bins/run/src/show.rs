@@ -28,9 +28,8 @@ fn document(plan: &Plan) -> Result<Value> {
         document[key] = value.clone();
     }
     document["mounts"] = plan.spec.mounts.iter().map(mount).collect();
-    document["files"] = plan.etc.iter()
-        .map(|(name, text)| json!({ "destination": format!("/etc/{name}"), "content": text }))
-        .collect();
+    document["files"] =
+        plan.etc.iter().map(|(name, text)| json!({ "destination": format!("/etc/{name}"), "content": text })).collect();
     document["writtenOut"] = plan.write_out.is_some().into();
     Ok(document)
 }

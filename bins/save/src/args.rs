@@ -9,8 +9,10 @@ use tarball::compress::Compression;
 /// Layers are put together again so that their digests are exactly those recorded, and proven while they are written.
 /// The same images give the same bytes each time.
 #[derive(clap::Parser, Debug)]
-#[command(after_help = "Examples:\n  save app:1 | ssh other load\n  save -o all.tar.zst --compress zstd app debian:12\n  \
-    save --root /mnt/old --format oci-dir -o layout app:1")]
+#[command(
+    after_help = "Examples:\n  save app:1 | ssh other load\n  save -o all.tar.zst --compress zstd app debian:12\n  \
+    save --root /mnt/old --format oci-dir -o layout app:1"
+)]
 pub struct Args {
     /// Images: names (a bare repository means all its tags) or ids
     #[arg(required = true, value_name = "IMAGE")]

@@ -3,14 +3,14 @@
 use std::io::{self, Read, Write};
 
 use anyhow::{Context, bail};
-use archive::write::LAYER_TAR;
 use archive::PlannedLayer;
+use archive::write::LAYER_TAR;
 use cli::WithHint;
 use hostfs::Root;
 use model::{Digest, Finding, HostPath, Rootfs};
 use storage::layer_tar::{Exactness, LayerTar};
-use tarball::compress::{self, Compression};
 use tarball::HashingReader;
+use tarball::compress::{self, Compression};
 
 /// A layer on its way into the archive.
 pub struct Source<'h> {
@@ -57,21 +57,35 @@ impl<'h> Source<'h> {
             _ => return Ok(None),
         };
         let layer = PlannedLayer { diff_id, blob, size: Some(file.stat().size), media_type };
-        Ok(Some(Source { root, stack: stack.clone(), layer, raw: Some(path.clone()), rebuilt: false, findings: Vec::new() }))
+        Ok(Some(Source {
+            root,
+            stack: stack.clone(),
+            layer,
+            raw: Some(path.clone()),
+            rebuilt: false,
+            findings: Vec::new(),
+        }))
     }
 
     /// Hashes what would be written, so that the archive can say it first.
     fn looked_through(root: &'h Root, stack: Rootfs) -> anyhow::Result<Source<'h>> {
         let written = LayerTar::plan(root, &stack)?.write(&mut io::sink())?;
         let recorded = stack.layers.first().and_then(|layer| layer.diff_id);
-        let rebuilt = written.exactness == Exactness::Rebuilt || recorded.is_some_and(|recorded| recorded != written.digest);
+        let rebuilt =
+            written.exactness == Exactness::Rebuilt || recorded.is_some_and(|recorded| recorded != written.digest);
         let mut findings = written.findings;
         if rebuilt && findings.is_empty() {
-            let id = stack.layers.first().map(|layer| layer.id.chars().take(12).collect::<String>()).unwrap_or_default();
+            let id =
+                stack.layers.first().map(|layer| layer.id.chars().take(12).collect::<String>()).unwrap_or_default();
             let detail = format!("the store keeps no tar of it: written anew, as {}", written.digest.short());
             findings.push(Finding::new("layer-rebuilt", detail).about(format!("layer {id}")));
         }
-        let layer = PlannedLayer { diff_id: written.digest, blob: written.digest, size: Some(written.size), media_type: LAYER_TAR };
+        let layer = PlannedLayer {
+            diff_id: written.digest,
+            blob: written.digest,
+            size: Some(written.size),
+            media_type: LAYER_TAR,
+        };
         Ok(Source { root, stack, layer, raw: None, rebuilt, findings })
     }
 
@@ -126,4 +140,3 @@ impl<'h> Source<'h> {
         Ok(input.finish().0)
     }
 }
-

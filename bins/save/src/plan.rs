@@ -105,15 +105,17 @@ fn matching(name: &str, all: &[Image]) -> anyhow::Result<Vec<(usize, Option<Refe
     if let Some(repository) = reference.as_ref().filter(|r| r.tag().is_none() && r.digest().is_none()) {
         let tags = all.iter().enumerate().flat_map(|(at, image)| image.tags.iter().map(move |tag| (at, tag)));
         let named = tags.filter_map(|(at, tag)| Some((at, Some(Reference::parse(tag).ok()?))));
-        let mut found: Vec<(usize, Option<Reference>)> =
-            named.filter(|(_, tag)| tag.as_ref().is_some_and(|tag| tag.full_repository() == repository.full_repository())).collect();
+        let mut found: Vec<(usize, Option<Reference>)> = named
+            .filter(|(_, tag)| tag.as_ref().is_some_and(|tag| tag.full_repository() == repository.full_repository()))
+            .collect();
         if !found.is_empty() {
             found.sort_by(|a, b| a.1.cmp(&b.1));
             return Ok(found);
         }
     }
     let at = host::lookup::image(all, name)?;
-    let named = reference.filter(|reference| all[at].tags.iter().any(|tag| Reference::parse(tag).is_ok_and(|tag| tag == *reference)));
+    let named = reference
+        .filter(|reference| all[at].tags.iter().any(|tag| Reference::parse(tag).is_ok_and(|tag| tag == *reference)));
     Ok(vec![(at, named)])
 }
 
@@ -141,7 +143,8 @@ fn config(host: &Host, all: &[Image], image: &Image, diff_ids: &[Digest]) -> any
 }
 
 fn converted(all: &[Image], image: &Image, diff_ids: &[Digest]) -> anyhow::Result<Vec<u8>> {
-    let by_id: BTreeMap<&Id, &Image> = all.iter().filter(|other| other.store == image.store).map(|other| (&other.id, other)).collect();
+    let by_id: BTreeMap<&Id, &Image> =
+        all.iter().filter(|other| other.store == image.store).map(|other| (&other.id, other)).collect();
     let jsons = image.layers.iter().rev().map(|layer| {
         let json = Id::new(&layer.id).and_then(|id| by_id.get(&id).copied()).map(|image| &image.config);
         json.filter(|json| !json.is_empty()).with_context(|| format!("the record of layer {} cannot be read", layer.id))

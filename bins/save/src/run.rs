@@ -19,7 +19,11 @@ use crate::plan::Plan;
 /// Writes the archive.
 pub fn run(args: &Args, plan: Plan) -> anyhow::Result<Outcome> {
     let members = Members::new(plan.format, &plan.images);
-    let mut bytes = Bytes { sources: &plan.sources, findings: Vec::new(), progress: args.progress.start("Saving", members.size(), args.quiet) };
+    let mut bytes = Bytes {
+        sources: &plan.sources,
+        findings: Vec::new(),
+        progress: args.progress.start("Saving", members.size(), args.quiet),
+    };
     match args.format {
         Form::OciDir => directory(args, &members, &mut bytes)?,
         _ => stream(args, &members, &mut bytes)?,
@@ -49,12 +53,13 @@ fn stream(args: &Args, members: &Members, bytes: &mut Bytes) -> anyhow::Result<(
 /// Writes the members as files. The index comes last: without it the directory is no layout.
 fn directory(args: &Args, members: &Members, bytes: &mut Bytes) -> anyhow::Result<()> {
     let Some(top) = &args.output else { bail!("oci-dir needs -o DIR") };
-    fs::create_dir_all(top).and_then(|()| fs::read_dir(top)).with_context(|| format!("cannot make '{}'", top.display())).and_then(|mut names| {
-        match names.next() {
+    fs::create_dir_all(top)
+        .and_then(|()| fs::read_dir(top))
+        .with_context(|| format!("cannot make '{}'", top.display()))
+        .and_then(|mut names| match names.next() {
             Some(_) => bail!("'{}' is not empty", top.display()),
             None => Ok(()),
-        }
-    })?;
+        })?;
     let written = write_files(top, members, bytes);
     if written.is_err() {
         let _ = fs::remove_dir_all(top);

@@ -15,7 +15,13 @@ fn names_are_given_and_refused_as_docker_does() {
     let twins = Twins::new("import base:1\nimport other:1\ntag other:1 other:2");
     let tag = |args: &[&str]| twins.check(Path::new(env!("CARGO_BIN_EXE_tag")), args);
     let id = twins.daemon().docker(&["images", "-q", "--no-trunc", "base:1"]).trim().to_string();
-    for args in [["base:1", "base"], ["base:1", "other:2"], ["base", "docker.io/library/third:x"], ["base", "host:5000/team/app"], ["base:1", "base:1"]] {
+    for args in [
+        ["base:1", "base"],
+        ["base:1", "other:2"],
+        ["base", "docker.io/library/third:x"],
+        ["base", "host:5000/team/app"],
+        ["base:1", "base:1"],
+    ] {
         tag(&args);
     }
     for source in [id.as_str(), &id[7..], &id[7..17], &id[..20]] {

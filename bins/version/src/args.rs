@@ -19,6 +19,10 @@ pub struct Args {
 mod tests {
     #[test]
     fn help_is_as_reviewed() {
-        assert_eq!(cli::usage::help::<super::Args>("version"), include_str!("../help.txt"), "if this is meant: version --help > help.txt");
+        assert_eq!(
+            cli::usage::help::<super::Args>("version"),
+            include_str!("../help.txt"),
+            "if this is meant: version --help > help.txt"
+        );
     }
 }

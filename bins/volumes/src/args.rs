@@ -25,6 +25,10 @@ pub struct Args {
 mod tests {
     #[test]
     fn help_is_as_reviewed() {
-        assert_eq!(cli::usage::help::<super::Args>("volumes"), include_str!("../help.txt"), "if this is meant: volumes --help > help.txt");
+        assert_eq!(
+            cli::usage::help::<super::Args>("volumes"),
+            include_str!("../help.txt"),
+            "if this is meant: volumes --help > help.txt"
+        );
     }
 }

@@ -126,8 +126,10 @@ impl Catalogue {
     pub fn stated_diff_id(&self, name: &EntryPath) -> Option<Digest> {
         let mut stated = self.stated.borrow_mut();
         if stated.stale && stated.by_member.is_empty() && stated.tries < 64 {
-            let images = self.docker_images().ok().flatten().or_else(|| self.oci_images().ok().flatten()).unwrap_or_default();
-            stated.by_member = images.into_iter().flat_map(|image| image.layers).map(|layer| (layer.member, layer.diff_id)).collect();
+            let images =
+                self.docker_images().ok().flatten().or_else(|| self.oci_images().ok().flatten()).unwrap_or_default();
+            stated.by_member =
+                images.into_iter().flat_map(|image| image.layers).map(|layer| (layer.member, layer.diff_id)).collect();
             stated.tries += u32::from(self.documents.contains_key(&path("manifest.json")));
             stated.stale = false;
         }
@@ -165,19 +167,37 @@ impl Catalogue {
         Ok(ArchivedImage { parent: item.parent.and_then(|id| id.parse().ok()), ..image })
     }
 
-    fn image(&self, config: &EntryPath, members: Vec<EntryPath>, names: Vec<String>) -> Result<ArchivedImage, ArchiveError> {
+    fn image(
+        &self,
+        config: &EntryPath,
+        members: Vec<EntryPath>,
+        names: Vec<String>,
+    ) -> Result<ArchivedImage, ArchiveError> {
         let raw = &self.documents[config];
         let parsed: Config = self.read(config, "an image's config")?;
         let diff_ids = parsed.rootfs.unwrap_or_default().diff_ids.unwrap_or_default().0;
         if diff_ids.len() != members.len() {
-            return Err(ArchiveError::LayerCount { config: config.clone(), diff_ids: diff_ids.len(), layers: members.len() });
+            return Err(ArchiveError::LayerCount {
+                config: config.clone(),
+                diff_ids: diff_ids.len(),
+                layers: members.len(),
+            });
         }
         check_depth(diff_ids.len())?;
         let layers = members.into_iter().zip(&diff_ids).map(|(member, text)| {
-            let diff_id = text.parse().map_err(|_| senseless(config, format!("has the diff id '{text}', which is no sha256 digest")))?;
+            let diff_id = text
+                .parse()
+                .map_err(|_| senseless(config, format!("has the diff id '{text}', which is no sha256 digest")))?;
             Ok(ArchivedLayer { member, diff_id })
         });
-        Ok(ArchivedImage { id: digest(raw), config: raw.clone(), names, layers: layers.collect::<Result<_, _>>()?, parent: None, manifest: None })
+        Ok(ArchivedImage {
+            id: digest(raw),
+            config: raw.clone(),
+            names,
+            layers: layers.collect::<Result<_, _>>()?,
+            parent: None,
+            manifest: None,
+        })
     }
 
     fn oci_images(&self) -> Result<Option<Vec<ArchivedImage>>, ArchiveError> {
@@ -198,7 +218,12 @@ impl Catalogue {
         Ok(None)
     }
 
-    fn described_image(&self, by: &EntryPath, descriptor: &Descriptor, depth: usize) -> Result<ArchivedImage, ArchiveError> {
+    fn described_image(
+        &self,
+        by: &EntryPath,
+        descriptor: &Descriptor,
+        depth: usize,
+    ) -> Result<ArchivedImage, ArchiveError> {
         let name = self.find(by, &blob_name(by, &descriptor.digest)?)?;
         let names: Vec<String> = descriptor.name().map(str::to_string).into_iter().collect();
         if !descriptor.is_index() {
@@ -215,7 +240,10 @@ impl Catalogue {
 
     /// The image of an index for the platform asked for; else the only one whose manifest is there.
     fn choose<'i>(&self, name: &EntryPath, index: &'i Index) -> Result<&'i Descriptor, ArchiveError> {
-        let there = |d: &&Descriptor| !d.is_attestation() && self.documents.contains_key(&path(&format!("blobs/{}", d.digest.replacen(':', "/", 1))));
+        let there = |d: &&Descriptor| {
+            !d.is_attestation()
+                && self.documents.contains_key(&path(&format!("blobs/{}", d.digest.replacen(':', "/", 1))))
+        };
         let present: Vec<&Descriptor> = index.manifests.0.iter().filter(there).collect();
         let wanted = self.platform.clone().unwrap_or_else(this_machine);
         if let Some(found) = present.iter().find(|d| d.platform.as_ref().is_some_and(|p| matches(p, &wanted))) {
@@ -231,7 +259,12 @@ impl Catalogue {
         }
     }
 
-    fn oci_image(&self, name: &EntryPath, names: Vec<String>, place: impl Fn(&str) -> String) -> Result<ArchivedImage, ArchiveError> {
+    fn oci_image(
+        &self,
+        name: &EntryPath,
+        names: Vec<String>,
+        place: impl Fn(&str) -> String,
+    ) -> Result<ArchivedImage, ArchiveError> {
         let manifest: Manifest = self.read(name, "an OCI image manifest")?;
         let config = self.find(name, &place(hex(name, &manifest.config.digest)?))?;
         let members = manifest.layers.0.iter().map(|layer| self.member(name, &place(hex(name, &layer.digest)?)));
@@ -266,7 +299,11 @@ impl Catalogue {
         Ok(images.into_values().collect())
     }
 
-    fn v1_names(&self, by: &EntryPath, jsons: &BTreeMap<String, EntryPath>) -> Result<BTreeMap<String, Vec<String>>, ArchiveError> {
+    fn v1_names(
+        &self,
+        by: &EntryPath,
+        jsons: &BTreeMap<String, EntryPath>,
+    ) -> Result<BTreeMap<String, Vec<String>>, ArchiveError> {
         let repositories: Repositories = self.read(by, "docker's repositories")?;
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (repository, tags) in repositories {
@@ -280,15 +317,26 @@ impl Catalogue {
         Ok(names)
     }
 
-    fn v1_image(&self, id: &str, jsons: &BTreeMap<String, EntryPath>, images: &mut BTreeMap<String, ArchivedImage>) -> Result<(), ArchiveError> {
+    fn v1_image(
+        &self,
+        id: &str,
+        jsons: &BTreeMap<String, EntryPath>,
+        images: &mut BTreeMap<String, ArchivedImage>,
+    ) -> Result<(), ArchiveError> {
         let mut chain = self.v1_chain(id, jsons)?;
         chain.reverse();
         let raws: Vec<&[u8]> = chain.iter().map(|id| &*self.documents[&jsons[id]]).collect();
-        let members = chain.iter().map(|id| self.member(&jsons[id], &format!("{id}/layer.tar"))).collect::<Result<Vec<_>, _>>()?;
-        let diff_ids = members.iter().map(|member| self.layers.get(member).copied().flatten().ok_or_else(|| missing(&jsons[id], member)));
+        let members = chain
+            .iter()
+            .map(|id| self.member(&jsons[id], &format!("{id}/layer.tar")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let diff_ids = members
+            .iter()
+            .map(|member| self.layers.get(member).copied().flatten().ok_or_else(|| missing(&jsons[id], member)));
         let diff_ids = diff_ids.collect::<Result<Vec<_>, _>>()?;
         let converted = v1::convert(&raws, &diff_ids).map_err(|source| document(&jsons[id], "a v1 image", source))?;
-        let layers: Vec<ArchivedLayer> = members.into_iter().zip(diff_ids).map(|(member, diff_id)| ArchivedLayer { member, diff_id }).collect();
+        let layers: Vec<ArchivedLayer> =
+            members.into_iter().zip(diff_ids).map(|(member, diff_id)| ArchivedLayer { member, diff_id }).collect();
         let mut below = None;
         for (n, (id, image)) in chain.iter().zip(converted).enumerate() {
             let parent = below.replace(image.id);
@@ -330,7 +378,10 @@ impl Catalogue {
     fn find(&self, by: &EntryPath, name: &str) -> Result<EntryPath, ArchiveError> {
         let found = self.member(by, name)?;
         if self.large.contains(&found) {
-            return Err(ArchiveError::TooMuch { what: "bytes in one JSON document that is needed", limit: MAX_DOCUMENT });
+            return Err(ArchiveError::TooMuch {
+                what: "bytes in one JSON document that is needed",
+                limit: MAX_DOCUMENT,
+            });
         }
         if !self.documents.contains_key(&found) {
             return Err(ArchiveError::Missing { by: by.clone(), name: name.to_string() });
@@ -340,7 +391,8 @@ impl Catalogue {
 
     /// The member that `name` means, links followed. It need not have come yet.
     fn member(&self, by: &EntryPath, name: &str) -> Result<EntryPath, ArchiveError> {
-        let mut at = EntryPath::parse(name.as_bytes()).map_err(|why| senseless(by, format!("names '{name}': {why}")))?;
+        let mut at =
+            EntryPath::parse(name.as_bytes()).map_err(|why| senseless(by, format!("names '{name}': {why}")))?;
         for _ in 0..8 {
             match self.links.get(&at) {
                 Some(target) => at = target.clone(),
@@ -373,7 +425,9 @@ fn check_depth(layers: usize) -> Result<(), ArchiveError> {
 /// One image under several names is one image.
 fn merge(images: &mut Vec<ArchivedImage>, found: ArchivedImage) {
     match images.iter_mut().find(|image| image.id == found.id) {
-        Some(image) => image.names.extend(found.names.into_iter().filter(|name| !image.names.contains(name)).collect::<Vec<_>>()),
+        Some(image) => {
+            image.names.extend(found.names.into_iter().filter(|name| !image.names.contains(name)).collect::<Vec<_>>())
+        }
         None => images.push(found),
     }
 }

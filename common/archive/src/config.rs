@@ -33,7 +33,12 @@ impl Imported {
     /// The image's config as dockerd writes it: keys sorted, Go's escapes. (It has no `docker_version`: no docker made
     /// it.)
     pub fn to_vec(&self) -> Vec<u8> {
-        let history = History { created: self.created.clone(), author: String::new(), created_by: String::new(), comment: self.comment.clone() };
+        let history = History {
+            created: self.created.clone(),
+            author: String::new(),
+            created_by: String::new(),
+            comment: self.comment.clone(),
+        };
         let mut object = Object::default();
         object.set("architecture", &self.architecture);
         if !self.comment.is_empty() {
@@ -217,7 +222,8 @@ impl<'de> Deserialize<'de> for Created {
         }
         let digits = text[19..].bytes().take_while(|b| *b == b'.' || b.is_ascii_digit()).count();
         let (fraction, zone) = text[19..].split_at(digits);
-        let nanos = fraction.get(..10.min(fraction.len())).unwrap_or_default().trim_end_matches('0').trim_end_matches('.');
+        let nanos =
+            fraction.get(..10.min(fraction.len())).unwrap_or_default().trim_end_matches('0').trim_end_matches('.');
         let zone = if matches!(zone, "+00:00" | "-00:00") { "Z" } else { zone };
         Ok(Created(format!("{}{nanos}{zone}", &text[..19])))
     }
@@ -250,7 +256,9 @@ impl<'de> Deserialize<'de> for Words {
 }
 
 /// Go leaves a field at zero where JSON says `null`.
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 

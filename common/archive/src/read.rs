@@ -213,7 +213,10 @@ fn look_through(tar: &mut (impl Read + Seek), platform: Option<Platform>) -> io:
                     Role::Layer | Role::Nothing => 0,
                 };
                 read = tar.by_ref().take(wanted).read_to_end(&mut head)? as u64;
-                if matches!(role(&header.name), Role::Look) && matches!(looks(&head), Role::Document) && size <= MAX_DOCUMENT {
+                if matches!(role(&header.name), Role::Look)
+                    && matches!(looks(&head), Role::Document)
+                    && size <= MAX_DOCUMENT
+                {
                     read += tar.by_ref().take(size - read).read_to_end(&mut head)? as u64;
                 }
                 if read == size && size > 0 && catalogue.document(header.name, head).is_err() {
@@ -246,7 +249,8 @@ impl PlainHeader {
         let text = |from: usize, to: usize| block[from..to].split(|&b| b == 0).next().unwrap_or_default();
         let is_ustar = &block[257..263] == b"ustar\0";
         let prefix = if is_ustar { text(345, 500) } else { b"" };
-        let name = EntryPath::parse(&[prefix, if prefix.is_empty() { b"" } else { b"/" }, text(0, 100)].concat()).ok()?;
+        let name =
+            EntryPath::parse(&[prefix, if prefix.is_empty() { b"" } else { b"/" }, text(0, 100)].concat()).ok()?;
         let size = std::str::from_utf8(text(124, 136)).ok().and_then(|t| u64::from_str_radix(t.trim(), 8).ok())?;
         let (kind, size) = match block[156] {
             b'1' => (MemberKind::Link(EntryPath::parse(text(157, 257)).ok()?), 0),
@@ -304,7 +308,10 @@ fn role(name: &EntryPath) -> Role {
 fn looks(head: &[u8]) -> Role {
     let compressed: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
     let is_tar = is_header(head) || head.len() == 512 && head.iter().all(|&b| b == 0);
-    if is_tar || compressed.iter().any(|magic| head.starts_with(magic)) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]) {
+    if is_tar
+        || compressed.iter().any(|magic| head.starts_with(magic))
+        || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+    {
         return Role::Layer;
     }
     match head.iter().find(|b| !b.is_ascii_whitespace()) {

@@ -43,7 +43,8 @@ pub fn sniff(head: &[u8]) -> Kind {
 pub(crate) fn is_header(block: &[u8]) -> bool {
     let Some(stated) = block.get(148..156).and_then(octal) else { return false };
     let Some(block) = block.get(..BLOCK) else { return false };
-    let sum: u64 = block.iter().enumerate().map(|(n, &b)| if (148..156).contains(&n) { 32 } else { u64::from(b) }).sum();
+    let sum: u64 =
+        block.iter().enumerate().map(|(n, &b)| if (148..156).contains(&n) { 32 } else { u64::from(b) }).sum();
     sum == stated
 }
 
@@ -112,7 +113,8 @@ fn is_hex(name: &[u8], least: usize) -> bool {
 }
 
 fn octal(field: &[u8]) -> Option<u64> {
-    let digits: Vec<u8> = field.iter().copied().skip_while(|&b| b == b' ').take_while(|b| (b'0'..=b'7').contains(b)).collect();
+    let digits: Vec<u8> =
+        field.iter().copied().skip_while(|&b| b == b' ').take_while(|b| (b'0'..=b'7').contains(b)).collect();
     (!digits.is_empty()).then(|| digits.iter().fold(0, |n, d| n * 8 + u64::from(d - b'0')))
 }
 
@@ -130,7 +132,11 @@ mod tests {
             let mut header = tar::Header::new_ustar();
             header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
             header.set_size(content.len() as u64);
-            header.set_entry_type(if name.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
+            header.set_entry_type(if name.ends_with('/') {
+                tar::EntryType::Directory
+            } else {
+                tar::EntryType::Regular
+            });
             header.set_cksum();
             builder.append(&header, content.as_bytes()).unwrap();
         }
@@ -155,7 +161,14 @@ mod tests {
 
     #[test]
     fn files_with_such_names_are_still_files() {
-        for first in ["bin/", "./etc/passwd=x", "manifest.json={\"name\":\"my app\"}", "index.json=[]", "VERSION=1.0", "repositories=x"] {
+        for first in [
+            "bin/",
+            "./etc/passwd=x",
+            "manifest.json={\"name\":\"my app\"}",
+            "index.json=[]",
+            "VERSION=1.0",
+            "repositories=x",
+        ] {
             check(&["./", first, "blobs/sha256/x=x"], Kind::Rootfs);
         }
         check(&["./"], Kind::Unclear);

@@ -117,7 +117,11 @@ pub fn folders(config: &[u8], diff_ids: &[Digest]) -> serde_json::Result<Vec<Fol
     for (n, diff_id) in diff_ids.iter().enumerate() {
         let chain_id = chain_id(chain, diff_id);
         chain = Some(chain_id);
-        let mut image = if n + 1 == diff_ids.len() { top.clone() } else { V1Image { created: Created::epoch(), ..V1Image::default() } };
+        let mut image = if n + 1 == diff_ids.len() {
+            top.clone()
+        } else {
+            V1Image { created: Created::epoch(), ..V1Image::default() }
+        };
         (image.id, image.parent) = (String::new(), String::new());
         let below = folders.last().map(|folder| folder.id.clone());
         image.id = v1_id(&image, &chain_id, below.as_deref())?;

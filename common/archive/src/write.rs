@@ -101,7 +101,8 @@ impl Plan {
 
     /// The bytes of the tar to be, where all layers' sizes are known.
     pub fn size(&self) -> Option<u64> {
-        let members: Option<u64> = self.members.iter().map(|(_, member)| Some(512 + member.size()?.next_multiple_of(512))).sum();
+        let members: Option<u64> =
+            self.members.iter().map(|(_, member)| Some(512 + member.size()?.next_multiple_of(512))).sum();
         Some(members? + END.len() as u64)
     }
 
@@ -234,7 +235,8 @@ fn repositories(images: &[PlannedImage], folders: &[Vec<v1::Folder>]) -> Option<
 }
 
 fn oci(images: &[PlannedImage]) -> Plan {
-    let manifests: Vec<Vec<u8>> = images.iter().map(|image| image.manifest.clone().unwrap_or_else(|| gojson::to_vec(&manifest(image)))).collect();
+    let manifests: Vec<Vec<u8>> =
+        images.iter().map(|image| image.manifest.clone().unwrap_or_else(|| gojson::to_vec(&manifest(image)))).collect();
     let mut plan = Plan::default();
     plan.add("oci-layout".to_string(), Member::Document(br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()));
     plan.add("index.json".to_string(), Member::Document(gojson::to_vec(&index(images, &manifests))));
@@ -267,7 +269,13 @@ fn manifest(image: &PlannedImage) -> Manifest {
         schema_version: 2,
         media_type: Some(MANIFEST.to_string()),
         config: describe(CONFIG, digest(&image.config), image.config.len() as u64),
-        layers: AtMost(image.layers.iter().map(|layer| describe(layer.media_type, layer.blob, layer.size.unwrap_or_default())).collect()),
+        layers: AtMost(
+            image
+                .layers
+                .iter()
+                .map(|layer| describe(layer.media_type, layer.blob, layer.size.unwrap_or_default()))
+                .collect(),
+        ),
     }
 }
 
@@ -286,11 +294,17 @@ fn index(images: &[PlannedImage], manifests: &[Vec<u8>]) -> Index {
         let named: Vec<Descriptor> = named.collect();
         if named.is_empty() { vec![one] } else { named }
     });
-    Index { schema_version: 2, media_type: Some("application/vnd.oci.image.index.v1+json".to_string()), manifests: AtMost(described.collect()) }
+    Index {
+        schema_version: 2,
+        media_type: Some("application/vnd.oci.image.index.v1+json".to_string()),
+        manifests: AtMost(described.collect()),
+    }
 }
 
 fn annotations(name: &str) -> BTreeMap<String, String> {
-    ["io.containerd.image.name", "org.opencontainers.image.ref.name"].map(|key| (key.to_string(), name.to_string())).into()
+    ["io.containerd.image.name", "org.opencontainers.image.ref.name"]
+        .map(|key| (key.to_string(), name.to_string()))
+        .into()
 }
 
 fn media_type(manifest: &[u8]) -> String {

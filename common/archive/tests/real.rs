@@ -21,7 +21,9 @@ impl Tar {
             entry.read_to_end(&mut content).unwrap();
             let kind = match entry.header().entry_type() {
                 tar::EntryType::Regular => MemberKind::File(content.len() as u64),
-                tar::EntryType::Symlink => MemberKind::Link(link_target(&name, &entry.link_name_bytes().unwrap()).unwrap()),
+                tar::EntryType::Symlink => {
+                    MemberKind::Link(link_target(&name, &entry.link_name_bytes().unwrap()).unwrap())
+                }
                 _ => MemberKind::Other,
             };
             (Member { name, kind }, content)
@@ -79,7 +81,10 @@ fn old_archives_give_the_ids_that_docker_20_10_gives_them() {
         let expected = String::from_utf8(testdata(&format!("v1-{version}.ids"))).unwrap();
         assert_eq!(ids.into_iter().collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>(), "{version}");
         let named: Vec<_> = images.iter().filter(|image| !image.names.is_empty()).collect();
-        assert_eq!(named.iter().map(|image| (image.id.hex(), image.names.join(" "))).collect::<Vec<_>>(), [(app.to_string(), "app:1".to_string())]);
+        assert_eq!(
+            named.iter().map(|image| (image.id.hex(), image.names.join(" "))).collect::<Vec<_>>(),
+            [(app.to_string(), "app:1".to_string())]
+        );
     }
 }
 
@@ -97,7 +102,8 @@ fn v1_folders_are_those_that_docker_20_10_writes() {
             }
         }
         let folders = v1::folders(&image.config, &diff_ids).unwrap();
-        let ours: BTreeMap<_, _> = folders.into_iter().map(|folder| (folder.id, String::from_utf8(folder.json).unwrap())).collect();
+        let ours: BTreeMap<_, _> =
+            folders.into_iter().map(|folder| (folder.id, String::from_utf8(folder.json).unwrap())).collect();
         assert_eq!(ours, jsons, "{version}");
     }
 }
@@ -156,7 +162,8 @@ fn what_is_written_is_read_back_in_either_format() {
         assert_eq!(raw, write(format, &images, &layers), "the same bytes each time");
         let surveyed = survey(&mut Cursor::new(&raw), None).unwrap().expect("plain headers").images().unwrap();
         let (read, _) = read(&raw);
-        let ids = |images: &[ArchivedImage]| images.iter().map(|image| (image.id, image.names.clone())).collect::<Vec<_>>();
+        let ids =
+            |images: &[ArchivedImage]| images.iter().map(|image| (image.id, image.names.clone())).collect::<Vec<_>>();
         let expected: Vec<_> = match format {
             Format::Docker => ids(&images),
             Format::Oci => images.iter().map(|image| (image.id, vec!["docker.io/library/app:1".to_string()])).collect(),

@@ -75,7 +75,8 @@ impl Program {
         for failure in &outcome.failures {
             message::failure(failure);
         }
-        let is_wrong_usage = outcome.failures.iter().any(|failure| failure.chain().any(|cause| cause.is::<usage::WrongUsage>()));
+        let is_wrong_usage =
+            outcome.failures.iter().any(|failure| failure.chain().any(|cause| cause.is::<usage::WrongUsage>()));
         ExitCode::from(outcome.status.unwrap_or(match (outcome.failures.is_empty(), outcome.findings.is_empty()) {
             (false, _) if is_wrong_usage => self.wrong_usage,
             (false, _) => self.not_done,

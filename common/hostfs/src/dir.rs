@@ -103,7 +103,8 @@ impl Dir {
     pub fn open_file(&self, name: &[u8]) -> Result<File, Problem> {
         match &self.0 {
             Place::Kernel(fd) => {
-                let (fd, stat) = os::open_regular(os::open_child(fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::NONBLOCK))?;
+                let (fd, stat) =
+                    os::open_regular(os::open_child(fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::NONBLOCK))?;
                 Ok(File::new(fd, stat))
             }
             Place::Packed(packed, node) => Ok(File::packed(packed.clone(), packed.file(packed.child(*node, name)?)?)),

@@ -150,7 +150,9 @@ impl Packed {
         let Node { kind, meta, links } = &self.nodes[node];
         let (kind, size, allocated) = match kind {
             NodeKind::Directory(_) => (FileKind::Directory, 0, 0),
-            NodeKind::File { size, pieces } => (FileKind::File, *size, pieces.iter().map(|piece| piece.extent.size.next_multiple_of(512)).sum()),
+            NodeKind::File { size, pieces } => {
+                (FileKind::File, *size, pieces.iter().map(|piece| piece.extent.size.next_multiple_of(512)).sum())
+            }
             NodeKind::Symlink(target) => (FileKind::Symlink, target.len() as u64, 0),
             &NodeKind::CharDevice(major, minor) => (FileKind::CharDevice(major, minor), 0, 0),
             &NodeKind::BlockDevice(major, minor) => (FileKind::BlockDevice(major, minor), 0, 0),

@@ -34,7 +34,14 @@ fn is_quietened(copy: BorrowedFd) -> bool {
     // SAFETY: the handle is open, the path is an empty C string, and the structure outlives the call, which is told its
     // size and only reads it.
     let done = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, copy.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, &raw const attr, size_of_val(&attr))
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            copy.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size_of_val(&attr),
+        )
     };
     done == 0
 }
@@ -86,13 +93,24 @@ mod tests {
     fn reading_moves_no_access_time_not_even_of_links() {
         let dir = tempfile::tempdir().unwrap();
         let script = "mkdir -p d/e && echo x > d/f && ln -s f d/link && find . -exec touch -h -a -d 2001-01-01 {} +";
-        assert!(std::process::Command::new("sh").args(["-ec", script]).current_dir(dir.path()).status().unwrap().success());
+        assert!(
+            std::process::Command::new("sh").args(["-ec", script]).current_dir(dir.path()).status().unwrap().success()
+        );
         let times = || {
-            let out = std::process::Command::new("find").args([".", "-printf", "%p %A@ %C@\n"]).current_dir(dir.path()).output().unwrap();
+            let out = std::process::Command::new("find")
+                .args([".", "-printf", "%p %A@ %C@\n"])
+                .current_dir(dir.path())
+                .output()
+                .unwrap();
             String::from_utf8(out.stdout).unwrap()
         };
         // find(1) itself reads directories, so they are looked at by their contents only.
-        let of_files = |text: String| text.lines().filter(|line| line.contains("/f") || line.contains("/link")).map(str::to_string).collect::<Vec<_>>();
+        let of_files = |text: String| {
+            text.lines()
+                .filter(|line| line.contains("/f") || line.contains("/link"))
+                .map(str::to_string)
+                .collect::<Vec<_>>()
+        };
         let before = of_files(times());
         let root = Root::open(dir.path()).unwrap();
         assert_eq!(root.read(&HostPath::from("d/f"), 10).unwrap(), b"x\n");
@@ -101,11 +119,15 @@ mod tests {
         assert_eq!((folder.entries().unwrap().len(), folder.read_link(b"link").unwrap()), (3, b"f".to_vec()));
         folder.xattrs(b"f").unwrap();
         if rustix::process::geteuid().is_root() && std::env::var_os("CI").is_some() {
-            assert!(view(std::fs::File::open(dir.path()).unwrap().as_fd()).is_some(), "CI is expected to have Linux 5.12");
+            assert!(
+                view(std::fs::File::open(dir.path()).unwrap().as_fd()).is_some(),
+                "CI is expected to have Linux 5.12"
+            );
         }
         let quiet = view(std::fs::File::open(dir.path()).unwrap().as_fd()).is_some();
         let after = of_files(times());
-        let kept = |list: &[String]| list.iter().filter(|line| quiet || line.contains("/f")).cloned().collect::<Vec<_>>();
+        let kept =
+            |list: &[String]| list.iter().filter(|line| quiet || line.contains("/f")).cloned().collect::<Vec<_>>();
         assert_eq!(kept(&after), kept(&before));
     }
 }

@@ -114,10 +114,13 @@ impl Root {
     fn dir(&self, path: &HostPath, links: Links) -> Result<Dir, ReadError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
         let dir = match &self.place {
-            Place::Kernel(fd) => os::open(fd.as_fd(), path.as_bytes(), flags, links).map(Dir::new).map_err(Problem::from),
-            Place::Packed(packed) => {
-                packed.find(path.as_bytes(), links).and_then(|node| packed.dir(node)).map(|node| Dir::packed(packed.clone(), node))
+            Place::Kernel(fd) => {
+                os::open(fd.as_fd(), path.as_bytes(), flags, links).map(Dir::new).map_err(Problem::from)
             }
+            Place::Packed(packed) => packed
+                .find(path.as_bytes(), links)
+                .and_then(|node| packed.dir(node))
+                .map(|node| Dir::packed(packed.clone(), node)),
         };
         dir.map_err(|problem| ReadError::new(path, problem))
     }

@@ -238,7 +238,13 @@ impl Target {
 
     /// An error of writing below the root, for those who write by handle; where there was no room for so many bytes, one
     /// that says how much there is.
-    pub fn failed(&self, doing: &'static str, path: &HostPath, error: impl Into<io::Error>, bytes: usize) -> WriteError {
+    pub fn failed(
+        &self,
+        doing: &'static str,
+        path: &HostPath,
+        error: impl Into<io::Error>,
+        bytes: usize,
+    ) -> WriteError {
         let source = error.into();
         if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             && let Ok(room) = self.room()

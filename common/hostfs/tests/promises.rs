@@ -20,12 +20,35 @@ const HOSTILE: &str = "mkdir -p root/d/e outside && echo secret > outside/secret
 fn child_that_reads_everything() {
     let Ok(path) = std::env::var(ROOT) else { return };
     let root = Root::open(Path::new(&path)).unwrap();
-    for path in ["out/secret", "out", "passwd", "d/up/passwd", "d/f", "fifo", "../outside/secret", "magic/etc/passwd", "loop", "inside/f", "sparse", "/etc/passwd"] {
+    for path in [
+        "out/secret",
+        "out",
+        "passwd",
+        "d/up/passwd",
+        "d/f",
+        "fifo",
+        "../outside/secret",
+        "magic/etc/passwd",
+        "loop",
+        "inside/f",
+        "sparse",
+        "/etc/passwd",
+    ] {
         let path = HostPath::from(path);
         let read = root.read(&path, 1 << 20);
         assert_eq!(read.is_ok(), path.as_bytes() == b"d/f", "{path}");
-        let _ = (root.stat(&path), root.read_link(&path), root.open_dir(&path).is_ok(), root.open_dir_inside(&path).is_ok());
-        assert!(!root.open_dir_inside(&path).is_ok_and(|dir| dir.open_file(b"secret").is_ok() || dir.open_file(b"passwd").is_ok()), "{path}");
+        let _ = (
+            root.stat(&path),
+            root.read_link(&path),
+            root.open_dir(&path).is_ok(),
+            root.open_dir_inside(&path).is_ok(),
+        );
+        assert!(
+            !root
+                .open_dir_inside(&path)
+                .is_ok_and(|dir| dir.open_file(b"secret").is_ok() || dir.open_file(b"passwd").is_ok()),
+            "{path}"
+        );
     }
     walk(&root.open_dir(&HostPath::default()).unwrap());
 }
@@ -33,7 +56,9 @@ fn child_that_reads_everything() {
 fn walk(dir: &Dir) {
     for entry in dir.entries().unwrap() {
         let _ = (dir.stat(&entry.name), dir.xattrs(&entry.name), dir.read_link(&entry.name));
-        let _ = dir.open_file(&entry.name).map(|file| (file.xattrs().is_ok(), file.extents().is_ok(), file.read_all(1 << 20).is_ok()));
+        let _ = dir
+            .open_file(&entry.name)
+            .map(|file| (file.xattrs().is_ok(), file.extents().is_ok(), file.read_all(1 << 20).is_ok()));
         if let Ok(below) = dir.open_dir(&entry.name) {
             walk(&below);
         }
@@ -42,7 +67,9 @@ fn walk(dir: &Dir) {
 
 /// What keeps a call inside: a way that the kernel keeps below the root, or one name that is not followed.
 fn is_kept_inside(call: &str) -> bool {
-    call.contains("RESOLVE_BENEATH") || call.contains("RESOLVE_IN_ROOT") || call.contains("O_NOFOLLOW") && !quoted(call).contains('/')
+    call.contains("RESOLVE_BENEATH")
+        || call.contains("RESOLVE_IN_ROOT")
+        || call.contains("O_NOFOLLOW") && !quoted(call).contains('/')
 }
 
 /// The path that a call was given.
@@ -62,7 +89,14 @@ fn reading_opens_nothing_outside_and_changes_nothing() {
     let (root, log) = (place.path().join("root"), place.path().join("log"));
     let own = std::env::current_exe().unwrap();
     let child = Command::new("strace")
-        .args(["-f", "-s", "4096", "-e", "trace=%file,open_tree,ftruncate,fchmod,fchown,fsetxattr,fremovexattr,mknodat", "-o"])
+        .args([
+            "-f",
+            "-s",
+            "4096",
+            "-e",
+            "trace=%file,open_tree,ftruncate,fchmod,fchown,fsetxattr,fremovexattr,mknodat",
+            "-o",
+        ])
         .arg(&log)
         .arg(&own)
         .args(["--exact", "child_that_reads_everything", "--ignored"])
@@ -71,7 +105,8 @@ fn reading_opens_nothing_outside_and_changes_nothing() {
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
     let text = std::fs::read_to_string(&log).unwrap();
-    let calls: Vec<&str> = text.lines().filter_map(|line| line.split_once(' ')).map(|(_, call)| call.trim_start()).collect();
+    let calls: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(' ')).map(|(_, call)| call.trim_start()).collect();
     // Before the root is opened, the program itself is loaded.
     let begin = calls.iter().position(|call| Path::new(quoted(call)) == root).unwrap();
     let calls = &calls[begin..];
@@ -79,7 +114,11 @@ fn reading_opens_nothing_outside_and_changes_nothing() {
     let mut opened = 0;
     for call in calls.iter().filter(|call| is_named(call, &["open", "openat", "openat2", "creat"])) {
         let path = quoted(call);
-        assert!(!["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"].iter().any(|flag| call.contains(flag)) || path.starts_with("/dev/"), "{call}");
+        assert!(
+            !["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"].iter().any(|flag| call.contains(flag))
+                || path.starts_with("/dev/"),
+            "{call}"
+        );
         // What the program asks of its own process, and the root itself, are named in full.
         let own = path.starts_with("/proc/self/") || path.starts_with("/sys/fs/cgroup");
         let is_root = Path::new(path) == root && call.contains("O_PATH");
@@ -88,9 +127,37 @@ fn reading_opens_nothing_outside_and_changes_nothing() {
     }
     assert!(opened > 50, "hardly anything was opened: {opened}");
     let changing = [
-        "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "rmdir", "link", "linkat", "symlink", "symlinkat", "truncate",
-        "ftruncate", "chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utimensat", "setxattr", "lsetxattr", "fsetxattr",
-        "removexattr", "fremovexattr", "mknod", "mknodat", "mount", "umount2",
+        "unlink",
+        "unlinkat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "mkdir",
+        "mkdirat",
+        "rmdir",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+        "truncate",
+        "ftruncate",
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "chown",
+        "fchown",
+        "lchown",
+        "fchownat",
+        "utimensat",
+        "setxattr",
+        "lsetxattr",
+        "fsetxattr",
+        "removexattr",
+        "fremovexattr",
+        "mknod",
+        "mknodat",
+        "mount",
+        "umount2",
     ];
     let changed: Vec<&&str> = calls.iter().filter(|call| is_named(call, &changing)).collect();
     assert!(changed.is_empty(), "{changed:?}");

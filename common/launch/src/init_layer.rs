@@ -51,7 +51,10 @@ pub fn fill(root: &RootFiles, scratch: &Path) -> Result<(), StartError> {
             drop(say);
             let mut reason = Vec::new();
             std::fs::File::from(said).read_to_end(&mut reason).map_err(StartError::Process)?;
-            let ended = rustix::process::waitid(rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&handle)), rustix::process::WaitIdOptions::EXITED);
+            let ended = rustix::process::waitid(
+                rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&handle)),
+                rustix::process::WaitIdOptions::EXITED,
+            );
             ended.map_err(|errno| StartError::Process(errno.into()))?;
             if reason.is_empty() { Ok(()) } else { Err(Refusal::read(&reason).into()) }
         }
@@ -89,7 +92,8 @@ fn make_one(path: &str, part: &Part) -> Result<(), Errno> {
         Part::Link(to) => fs::symlink(*to, path),
         Part::File => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            fs::open(path, flags, Mode::from_raw_mode(0o755)).and_then(|file| fs::fchmod(file, Mode::from_raw_mode(0o755)))
+            fs::open(path, flags, Mode::from_raw_mode(0o755))
+                .and_then(|file| fs::fchmod(file, Mode::from_raw_mode(0o755)))
         }
     }
 }

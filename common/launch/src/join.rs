@@ -21,7 +21,11 @@ use crate::sys::{self, Cloned};
 /// thread.
 pub fn join(pid: i32, cgroup: &mut Cgroup, process: &Process, streams: Streams) -> Result<OwnedFd, StartError> {
     let gone = |errno: rustix::io::Errno| StartError::Process(errno.into());
-    let target = pidfd_open(Pid::from_raw(pid).ok_or(StartError::Process(std::io::ErrorKind::NotFound.into()))?, PidfdFlags::empty()).map_err(gone)?;
+    let target = pidfd_open(
+        Pid::from_raw(pid).ok_or(StartError::Process(std::io::ErrorKind::NotFound.into()))?,
+        PidfdFlags::empty(),
+    )
+    .map_err(gone)?;
     let (said, say) = pipe_with(PipeFlags::CLOEXEC).map_err(gone)?;
     let (word, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(gone)?;
     let (go, release) = pipe_with(PipeFlags::CLOEXEC).map_err(gone)?;
@@ -39,13 +43,20 @@ pub fn join(pid: i32, cgroup: &mut Cgroup, process: &Process, streams: Streams) 
             File::from(release).write_all(b"g").map_err(StartError::Process).ok();
             let mut reason = Vec::new();
             File::from(said).read_to_end(&mut reason).map_err(StartError::Process)?;
-            let ended = rustix::process::waitid(rustix::process::WaitId::PidFd(between.as_fd()), rustix::process::WaitIdOptions::EXITED);
+            let ended = rustix::process::waitid(
+                rustix::process::WaitId::PidFd(between.as_fd()),
+                rustix::process::WaitIdOptions::EXITED,
+            );
             ended.map_err(gone)?;
             if !reason.is_empty() {
                 return Err(Refusal::read(&reason).into());
             }
             let number = joined.ok_or(StartError::Process(std::io::ErrorKind::UnexpectedEof.into()))??;
-            pidfd_open(Pid::from_raw(number).ok_or(StartError::Process(std::io::ErrorKind::NotFound.into()))?, PidfdFlags::empty()).map_err(gone)
+            pidfd_open(
+                Pid::from_raw(number).ok_or(StartError::Process(std::io::ErrorKind::NotFound.into()))?,
+                PidfdFlags::empty(),
+            )
+            .map_err(gone)
         }
     }
 }
@@ -62,7 +73,12 @@ fn enter(target: &OwnedFd, process: &Process, streams: Streams, mut tell: File, 
     let join = || -> Result<(), Refusal> {
         sys::reset_signals();
         sys::prctl(libc::PR_SET_DUMPABLE, 0, 0).step("cannot hide from the container")?;
-        let kinds = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+        let kinds = libc::CLONE_NEWNS
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWNET
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUTS
+            | libc::CLONE_NEWCGROUP;
         sys::setns(target.as_fd(), kinds).step("cannot join the container's namespaces")
     };
     if let Err(refusal) = join() {

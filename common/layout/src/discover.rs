@@ -52,7 +52,8 @@ fn homes(root: &Root) -> Vec<HostPath> {
 /// The folders that engines' settings name, as absolute paths of that host.
 fn settings(root: &Root) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(json) = text(root, "etc/docker/daemon.json").and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
+    if let Some(json) = text(root, "etc/docker/daemon.json").and_then(|text| serde_json::from_str::<Value>(&text).ok())
+    {
         found.extend(["data-root", "graph"].iter().filter_map(|key| json[*key].as_str()).map(str::to_string));
     }
     found.extend(toml(root, "etc/containerd/config.toml", &["root"]));
@@ -77,7 +78,9 @@ fn toml(root: &Root, path: &str, keys: &[&str]) -> Option<String> {
 /// Files that hold a daemon's command line.
 fn command_lines(root: &Root) -> Vec<HostPath> {
     let mut files: Vec<HostPath> =
-        ["etc/default/docker", "etc/sysconfig/docker", "etc/conf.d/docker", "etc/init/docker.conf"].map(HostPath::from).into();
+        ["etc/default/docker", "etc/sysconfig/docker", "etc/conf.d/docker", "etc/init/docker.conf"]
+            .map(HostPath::from)
+            .into();
     for folder in ["etc/systemd/system", "lib/systemd/system", "usr/lib/systemd/system", "run/systemd/system"] {
         files.push(HostPath::from(folder).join("docker.service"));
         let more = HostPath::from(folder).join("docker.service.d");
@@ -89,7 +92,8 @@ fn command_lines(root: &Root) -> Vec<HostPath> {
 
 /// What `-g`, `--graph` and `--data-root` name in a command line, in all spellings.
 fn flags(text: &str) -> Vec<String> {
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c == '"' || c == '\'').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c == '"' || c == '\'').filter(|word| !word.is_empty()).collect();
     let is_flag = |word: &str| matches!(word, "-g" | "--graph" | "-graph" | "--data-root");
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
@@ -117,7 +121,12 @@ mod tests {
 
     #[test]
     fn every_spelling_of_the_flag_is_known() {
-        for line in ["ExecStart=/usr/bin/dockerd -g /srv/d -H fd://", "DOCKER_OPTS=\"--graph=/srv/d\"", "dockerd --data-root /srv/d", "'--data-root=/srv/d'"] {
+        for line in [
+            "ExecStart=/usr/bin/dockerd -g /srv/d -H fd://",
+            "DOCKER_OPTS=\"--graph=/srv/d\"",
+            "dockerd --data-root /srv/d",
+            "'--data-root=/srv/d'",
+        ] {
             assert_eq!(flags(line), ["/srv/d"], "{line}");
         }
         assert_eq!(flags("dockerd --log-level=debug -g"), Vec::<String>::new());
@@ -135,11 +144,28 @@ mod tests {
         put("etc/containers/storage.conf", "[storage]\ngraphroot = \"/data/podman\"\n");
         put("etc/containerd/config.toml", "root = \"/nowhere\"\n");
         put("etc/systemd/system/docker.service.d/x.conf", "[Service]\nExecStart=/usr/bin/dockerd -g /data/old\n");
-        for folder in ["data/docker", "data/podman", "data/old", "var/lib/docker", "home/ann/.local/share/docker", "root/.local/share/containers/storage"] {
+        for folder in [
+            "data/docker",
+            "data/podman",
+            "data/old",
+            "var/lib/docker",
+            "home/ann/.local/share/docker",
+            "root/.local/share/containers/storage",
+        ] {
             std::fs::create_dir_all(host.path().join(folder)).unwrap();
         }
         let root = Root::open(host.path()).unwrap();
         let found: Vec<String> = places(&root).iter().map(|place| place.to_string()).collect();
-        assert_eq!(found, ["data/docker", "data/podman", "data/old", "var/lib/docker", "home/ann/.local/share/docker", "root/.local/share/containers/storage"]);
+        assert_eq!(
+            found,
+            [
+                "data/docker",
+                "data/podman",
+                "data/old",
+                "var/lib/docker",
+                "home/ann/.local/share/docker",
+                "root/.local/share/containers/storage"
+            ]
+        );
     }
 }

@@ -116,8 +116,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(raw: &'a [u8], notes: &mut Notes) ->
 }
 
 /// A value that may be of another type than docker writes: then the rest of the record is still good.
-#[derive(Clone, PartialEq, Debug)]
-#[derive(Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) enum Loose<T> {
     /// There is no such key.
     #[default]
@@ -130,14 +129,14 @@ pub(crate) enum Loose<T> {
     Bad(String),
 }
 
-
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Loose<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         Ok(if raw == "null" {
             Loose::Null
         } else {
-            serde_json::from_str(raw).map_or_else(|error| Loose::Bad(format!("{} ({error})", excerpt(raw))), Loose::Good)
+            serde_json::from_str(raw)
+                .map_or_else(|error| Loose::Bad(format!("{} ({error})", excerpt(raw))), Loose::Good)
         })
     }
 }

@@ -16,9 +16,9 @@ use serde_json::Value;
 mod containerd;
 mod containers_storage;
 pub mod db;
+pub mod discover;
 mod docker;
 mod docker_containerd;
-pub mod discover;
 pub mod docker_content;
 mod docker_graph;
 mod document;
@@ -91,7 +91,13 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
 pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let finders = [docker_content::detect::detect, docker_containerd::detect, docker_graph::detect::detect, containerd::detect, containers_storage::detect];
+    let finders = [
+        docker_content::detect::detect,
+        docker_containerd::detect,
+        docker_graph::detect::detect,
+        containerd::detect,
+        containers_storage::detect,
+    ];
     let mut all: Found<Vec<Store>> = Default::default();
     for find in finders {
         let (stores, findings) = find(root, home);
@@ -114,7 +120,10 @@ pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Cont
 /// The containers of a store whose id begins with `prefix`. Opens their records only, however many others there are.
 pub fn container(root: &Root, stores: &[Store], index: usize, prefix: &str) -> Found<Vec<Container>> {
     match stores[index].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_some(root, stores, index, prefix),
+        Generation::DockerFirst
+        | Generation::DockerGraph
+        | Generation::DockerContent
+        | Generation::DockerContainerd => docker::folders::read_some(root, stores, index, prefix),
         Generation::Containerd => containerd::container(root, stores, index, prefix),
         Generation::ContainersStorage => containers_storage::container(root, stores, index, prefix),
     }
@@ -134,7 +143,10 @@ pub fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> 
 /// The volumes of a store, by name.
 pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>> {
     match stores[index].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::volumes::read(root, stores, index),
+        Generation::DockerFirst
+        | Generation::DockerGraph
+        | Generation::DockerContent
+        | Generation::DockerContainerd => docker::volumes::read(root, stores, index),
         Generation::ContainersStorage => containers_storage::volumes(root, stores, index),
         _ => Default::default(),
     }
@@ -143,7 +155,10 @@ pub fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>
 /// The networks of a store, by name.
 pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Network>> {
     match stores[index].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::read(root, stores, index),
+        Generation::DockerFirst
+        | Generation::DockerGraph
+        | Generation::DockerContent
+        | Generation::DockerContainerd => docker::networks::read(root, stores, index),
         Generation::ContainersStorage => containers_storage::networks(root, stores, index),
         _ => Default::default(),
     }
@@ -163,7 +178,9 @@ pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found
 /// The layers that make an image's filesystem.
 pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
-        Generation::DockerFirst | Generation::DockerGraph => Ok((docker_graph::read::image_rootfs(store, image), Vec::new())),
+        Generation::DockerFirst | Generation::DockerGraph => {
+            Ok((docker_graph::read::image_rootfs(store, image), Vec::new()))
+        }
         Generation::DockerContent => Ok((docker_content::read::image_rootfs(store, image), Vec::new())),
         Generation::ContainersStorage => Ok((containers_storage::image_rootfs(root, store, image), Vec::new())),
         _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
@@ -193,7 +210,9 @@ pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEn
 /// A container in the shape of docker's inspect of today. `docs/layouts/inspect.md` has the mapping.
 pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
     match stores[container.store].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => docker::inspect::container(root, stores, container),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => {
+            docker::inspect::container(root, stores, container)
+        }
         Generation::DockerContainerd => docker_containerd::inspect_container(root, stores, container),
         Generation::Containerd => containerd::inspect_container(root, stores, container),
         Generation::ContainersStorage => containers_storage::inspect_container(root, stores, container),
@@ -203,7 +222,9 @@ pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -
 /// An image in the shape of docker's inspect of today.
 pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Value> {
     match stores[image.store].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => docker::inspect_image::image(root, stores, image),
+        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => {
+            docker::inspect_image::image(root, stores, image)
+        }
         Generation::DockerContainerd => docker_containerd::inspect_image(root, stores, image),
         Generation::Containerd => containerd::inspect_image(root, stores, image),
         Generation::ContainersStorage => containers_storage::inspect_image(root, stores, image),
@@ -213,7 +234,10 @@ pub fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Found<Valu
 /// A volume in the shape of docker's inspect of today.
 pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<Value> {
     match stores[volume.store].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::volumes::inspect(root, stores, volume),
+        Generation::DockerFirst
+        | Generation::DockerGraph
+        | Generation::DockerContent
+        | Generation::DockerContainerd => docker::volumes::inspect(root, stores, volume),
         Generation::ContainersStorage => containers_storage::inspect_volume(root, stores, volume),
         _ => Default::default(),
     }
@@ -222,7 +246,10 @@ pub fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> Found<V
 /// A network in the shape of docker's inspect of today.
 pub fn inspect_network(root: &Root, stores: &[Store], network: &Network) -> Found<Value> {
     match stores[network.store].generation {
-        Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => docker::networks::inspect(root, stores, network),
+        Generation::DockerFirst
+        | Generation::DockerGraph
+        | Generation::DockerContent
+        | Generation::DockerContainerd => docker::networks::inspect(root, stores, network),
         Generation::ContainersStorage => containers_storage::inspect_network(root, network),
         _ => Default::default(),
     }

@@ -63,7 +63,10 @@ fn put_image(writer: &mut Writer, layers: &[Layer], which: &[usize], name: &str)
         parent = Some(put(writer, parent, n, &layers[n])?);
     }
     let ids: Vec<String> = which.iter().map(|&n| format!("\"{}\"", sha256(&layers[n].tar))).collect();
-    let config = format!(r#"{{"architecture":"amd64","os":"linux","config":{{"Cmd":["/x"]}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#, ids.join(","));
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{{"Cmd":["/x"]}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        ids.join(",")
+    );
     let id = writer.put_image(config.as_bytes())?;
     writer.tag(&Reference::parse(name).unwrap(), &id)?;
     Ok(id)
@@ -96,8 +99,11 @@ fn child_that_writes_for_ever() {
 }
 
 fn names(root: &Path, folder: &str) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(root.join(folder)).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(root.join(folder))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -116,11 +122,16 @@ fn check_whole(root: &Path) -> (Vec<String>, Vec<String>) {
         let file = |name: &str| text(root, &format!("{records}/{chain}/{name}"));
         let cache_id = file("cache-id").unwrap_or_else(|| panic!("{chain} has no cache-id"));
         assert!(file("diff").is_some() && file("size").is_some(), "{chain}");
-        file("parent").into_iter().for_each(|parent| assert!(root.join(records).join(&parent[7..]).is_dir(), "{chain} on {parent}"));
+        file("parent")
+            .into_iter()
+            .for_each(|parent| assert!(root.join(records).join(&parent[7..]).is_dir(), "{chain} on {parent}"));
         let link = text(root, &format!("overlay2/{cache_id}/link")).unwrap_or_else(|| panic!("{chain} has no files"));
         assert!(root.join("overlay2/l").join(&link).is_dir(), "{chain} has no short name");
         let lower = text(root, &format!("overlay2/{cache_id}/lower")).unwrap_or_default();
-        lower.split(':').filter(|part| !part.is_empty()).for_each(|part| assert!(root.join("overlay2").join(part).is_dir(), "{chain} above {part}"));
+        lower
+            .split(':')
+            .filter(|part| !part.is_empty())
+            .for_each(|part| assert!(root.join("overlay2").join(part).is_dir(), "{chain} above {part}"));
         used.push(cache_id);
     }
     for id in names(root, "image/overlay2/imagedb/content/sha256") {
@@ -130,14 +141,17 @@ fn check_whole(root: &Path) -> (Vec<String>, Vec<String>) {
         let mut chain: Option<String> = None;
         for diff_id in config["rootfs"]["diff_ids"].as_array().unwrap() {
             let diff_id = diff_id.as_str().unwrap();
-            chain = Some(chain.map_or(diff_id.to_string(), |chain| sha256(format!("{chain} {diff_id}").as_bytes()).to_string()));
+            chain = Some(
+                chain.map_or(diff_id.to_string(), |chain| sha256(format!("{chain} {diff_id}").as_bytes()).to_string()),
+            );
             needed.push(chain.as_ref().unwrap()[7..].to_string());
             assert!(root.join(records).join(&chain.as_ref().unwrap()[7..]).is_dir(), "image {id} lacks a layer");
         }
     }
     serde_json::from_str::<Value>(&text(root, "image/overlay2/repositories.json").unwrap()).unwrap();
     for id in names(root, "containers") {
-        let mount = text(root, &format!("image/overlay2/layerdb/mounts/{id}/mount-id")).unwrap_or_else(|| panic!("{id} has no mount"));
+        let mount = text(root, &format!("image/overlay2/layerdb/mounts/{id}/mount-id"))
+            .unwrap_or_else(|| panic!("{id} has no mount"));
         assert!(root.join("overlay2").join(mount).is_dir());
     }
     for id in names(root, "image/overlay2/layerdb/mounts") {
@@ -186,7 +200,8 @@ fn a_killed_writer_leaves_a_whole_root() {
         assert_eq!(names(&root, "tmp"), [""; 0]);
         let (used, loose) = check_whole(&root);
         assert_eq!(loose, [""; 0], "round {round}");
-        let folders: Vec<String> = names(&root, "overlay2").into_iter().filter(|name| name.len() > 2 && name != "backingFsBlockDev").collect();
+        let folders: Vec<String> =
+            names(&root, "overlay2").into_iter().filter(|name| name.len() > 2 && name != "backingFsBlockDev").collect();
         assert_eq!(folders, used, "round {round}");
         assert_eq!(names(&root, "overlay2/l").len(), used.len(), "round {round}");
     }
@@ -196,7 +211,8 @@ fn a_killed_writer_leaves_a_whole_root() {
     }
     drop(writer);
     // No image without a name stayed behind: only `moved` leaves them, when it moves, and the child removes it by name.
-    let left: Vec<String> = names(&root, "image/overlay2/imagedb/content/sha256").into_iter().filter(|id| !kept.contains(id)).collect();
+    let left: Vec<String> =
+        names(&root, "image/overlay2/imagedb/content/sha256").into_iter().filter(|id| !kept.contains(id)).collect();
     assert!(left.len() <= 1, "{left:?}");
     assert!(stages > ROUNDS as usize / 4, "hardly a child was killed at work: {stages}");
     let daemon = Dockerd::start(&root, Some("overlay2"));
@@ -239,11 +255,13 @@ fn a_full_disk_leaves_what_was_there_and_nothing_more() {
     put_image(&mut Writer::open(root, Wait::No).unwrap(), &layers, &[0], "first").unwrap();
     let before = tree(root);
     for room in (0..45).map(|step| step * 4) {
-        let filler = format!("rm -f ../filler; head -c $(( $(stat -f -c %a .) * 4096 - {room} * 1024 )) /dev/zero > ./filler");
+        let filler =
+            format!("rm -f ../filler; head -c $(( $(stat -f -c %a .) * 4096 - {room} * 1024 )) /dev/zero > ./filler");
         sh(&filler, root);
         let mut made = 0;
         let error = loop {
-            let done = Writer::open(root, Wait::No).and_then(|mut writer| put_image(&mut writer, &layers, &[1, 2, 3], "second").map(drop));
+            let done = Writer::open(root, Wait::No)
+                .and_then(|mut writer| put_image(&mut writer, &layers, &[1, 2, 3], "second").map(drop));
             match done {
                 Ok(()) => made += 1,
                 Err(error) => break error,
@@ -259,6 +277,8 @@ fn a_full_disk_leaves_what_was_there_and_nothing_more() {
         assert_eq!(tree(root), before, "{room}: {message}");
     }
     let mut writer = Writer::open(root, Wait::No).unwrap();
-    assert!(writer.need(1 << 40, 1).unwrap_err().to_string().starts_with("no space left: needs 1099511627776 bytes, has "));
+    assert!(
+        writer.need(1 << 40, 1).unwrap_err().to_string().starts_with("no space left: needs 1099511627776 bytes, has ")
+    );
     put_image(&mut writer, &layers, &[1, 2, 3], "second").unwrap();
 }

@@ -31,7 +31,15 @@ fn check(hosts: &Path, name: &str, stores: &[&str], findings: usize) {
         let (images, two) = layout::images(&root, &found, index);
         let (volumes, three) = layout::volumes(&root, &found, index);
         let (networks, four) = layout::networks(&root, &found, index);
-        lines.push(format!("{}/{}: {} {} {} {}", store.generation.name(), store.driver.name(), containers.len(), images.len(), volumes.len(), networks.len()));
+        lines.push(format!(
+            "{}/{}: {} {} {} {}",
+            store.generation.name(),
+            store.driver.name(),
+            containers.len(),
+            images.len(),
+            volumes.len(),
+            networks.len()
+        ));
         all.extend(one.into_iter().chain(two).chain(three).chain(four));
     }
     assert_eq!(lines, stores, "{name}");
@@ -47,7 +55,12 @@ fn each_root_holds_what_its_engine_said() {
     // none and host of 1.9 are in no file.
     check(hosts, "docker-1.9.1-overlay", &["docker-graph/overlay: 29 42 9 2"], 0);
     // The finding is about the container that docker 1.10 could not migrate.
-    check(hosts, "docker-1.10.3-overlay-migrated-from-1.9.1", &["docker-content/overlay: 29 42 9 2", "docker-graph/overlay: 0 42 0 0"], 1);
+    check(
+        hosts,
+        "docker-1.10.3-overlay-migrated-from-1.9.1",
+        &["docker-content/overlay: 29 42 9 2", "docker-graph/overlay: 0 42 0 0"],
+        1,
+    );
     check(hosts, "docker-20.10.24-overlay2", &["docker-content/overlay2: 31 43 11 4"], 0);
     check(hosts, "docker-28.5.2-overlay2", &["docker-content/overlay2: 31 43 11 4"], 0);
 }

@@ -35,14 +35,24 @@ impl Seed {
     }
 
     fn inspect(&self, prefix: &str) -> serde_json::Value {
-        let [container] = &Seed::clean(layout::container(&self.root, &self.stores, 0, prefix))[..] else { panic!("one container") };
+        let [container] = &Seed::clean(layout::container(&self.root, &self.stores, 0, prefix))[..] else {
+            panic!("one container")
+        };
         Seed::clean(layout::inspect_container(&self.root, &self.stores, container))
     }
 }
 
 /// Tags, own size and size of each image, as `docker images` shows them.
 fn table(images: &[Image]) -> Vec<String> {
-    let line = |image: &Image| format!("{} {} {:?} {:?}", image.tags.join(","), image.id.short(), image.layers[0].size.unwrap(), image.size.unwrap());
+    let line = |image: &Image| {
+        format!(
+            "{} {} {:?} {:?}",
+            image.tags.join(","),
+            image.id.short(),
+            image.layers[0].size.unwrap(),
+            image.size.unwrap()
+        )
+    };
     images.iter().map(line).collect()
 }
 
@@ -60,8 +70,14 @@ fn docker_0_6_4_shows_what_its_user_saw() {
         ]
     );
     let containers = host.containers();
-    let lines: Vec<String> = containers.iter().map(|c| format!("{} {} {} {} {:?}", c.id.short(), c.image, c.path, c.names.len(), c.state.status)).collect();
-    assert_eq!(lines, ["f1b7aadb29c7 paas/redis /usr/bin/redis-server 0 Running", "e6087b57a686 ubuntu /bin/bash 0 Running"]);
+    let lines: Vec<String> = containers
+        .iter()
+        .map(|c| format!("{} {} {} {} {:?}", c.id.short(), c.image, c.path, c.names.len(), c.state.status))
+        .collect();
+    assert_eq!(
+        lines,
+        ["f1b7aadb29c7 paas/redis /usr/bin/redis-server 0 Running", "e6087b57a686 ubuntu /bin/bash 0 Running"]
+    );
     let port = &containers[0].ports[0];
     assert_eq!((port.port, port.host.unwrap().1), (6379, 49153));
 }
@@ -73,7 +89,10 @@ fn the_base_image_of_2013_has_sixteen_digits() {
     let quantal = images.iter().find(|image| image.id.short() == "b750fe79269d").unwrap();
     assert_eq!(quantal.parent.as_ref().unwrap().as_str(), "27cf784147099545");
     let history = Seed::clean(layout::history(&host.root, &host.stores[0], quantal));
-    let steps: Vec<String> = history.iter().map(|step| format!("{} {:?} {:?}", step.id.as_ref().unwrap(), step.created_by, step.comment)).collect();
+    let steps: Vec<String> = history
+        .iter()
+        .map(|step| format!("{} {:?} {:?}", step.id.as_ref().unwrap(), step.created_by, step.comment))
+        .collect();
     assert_eq!(
         steps,
         [
@@ -94,7 +113,10 @@ fn old_records_are_shown_in_todays_shape() {
     assert_eq!(second["Name"], "/trusting_sinoussi");
     assert_eq!(second["State"]["Status"], "running");
     assert_eq!(second.pointer("/Dockless/Runtime/State/network_state/veth_host").unwrap(), "veth3528");
-    assert_eq!(second.pointer("/Dockless/Paths/2/Evidence").unwrap(), "containers/633710bf0be63b61affe60c8c8de374dc956e73400e0aca23efe3b870583950d/hosts");
+    assert_eq!(
+        second.pointer("/Dockless/Paths/2/Evidence").unwrap(),
+        "containers/633710bf0be63b61affe60c8c8de374dc956e73400e0aca23efe3b870583950d/hosts"
+    );
 }
 
 #[test]

@@ -17,7 +17,8 @@ const UPPER: &str = "mkdir etc && echo new > etc/new && touch etc/.wh.old";
 
 fn config(layers: &[&[u8]], label: &str) -> Vec<u8> {
     let ids: Vec<String> = layers.iter().map(|tar| format!("\"{}\"", sha256(tar))).collect();
-    let steps: Vec<String> = layers.iter().map(|_| r#"{"created":"2020-01-01T00:00:00Z","created_by":"by hand"}"#.to_string()).collect();
+    let steps: Vec<String> =
+        layers.iter().map(|_| r#"{"created":"2020-01-01T00:00:00Z","created_by":"by hand"}"#.to_string()).collect();
     format!(
         r#"{{"architecture":"amd64","os":"linux","created":"2020-01-01T00:00:00Z","config":{{"Cmd":["/bin/cat","/etc/new"],"Labels":{{"x":"{label}"}}}},"history":[{}],"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
         steps.join(","),
@@ -51,7 +52,8 @@ fn saved(daemon: &Dockerd, name: &str) -> (Vec<Digest>, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     daemon.docker(&["save", "-o", dir.path().join("saved.tar").to_str().unwrap(), name]);
     sh("tar -xf saved.tar", dir.path());
-    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("manifest.json")).unwrap()).unwrap();
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("manifest.json")).unwrap()).unwrap();
     let file = |value: &serde_json::Value| std::fs::read(dir.path().join(value.as_str().unwrap())).unwrap();
     let layers = manifest[0]["Layers"].as_array().unwrap().iter().map(|layer| sha256(&file(layer))).collect();
     (layers, file(&manifest[0]["Config"]))
@@ -78,14 +80,27 @@ fn check_with_dockerd(driver: &str) {
     {
         let daemon = Dockerd::start(root, (driver == "vfs").then_some("vfs"));
         assert_eq!(daemon.docker(&["info", "-f", "{{.Driver}}"]).trim(), driver);
-        assert_eq!(daemon.docker(&["images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]).trim(), format!("team/hand:1 {id}"));
+        assert_eq!(
+            daemon.docker(&["images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]).trim(),
+            format!("team/hand:1 {id}")
+        );
         assert_eq!(daemon.docker(&["history", "-q", "--no-trunc", "team/hand:1"]).lines().count(), 2);
-        assert_eq!(saved(&daemon, "team/hand:1"), (vec![sha256(&base), sha256(&upper)], config(&[&base, &upper], "one")));
+        assert_eq!(
+            saved(&daemon, "team/hand:1"),
+            (vec![sha256(&base), sha256(&upper)], config(&[&base, &upper], "one"))
+        );
         assert_eq!(daemon.docker(&["run", "--rm", "--net", "none", "team/hand:1"]), "new\n");
-        assert!(daemon.refusal(&["run", "--rm", "--net", "none", "team/hand:1", "/bin/cat", "/etc/old"]).contains("No such file"));
+        assert!(
+            daemon
+                .refusal(&["run", "--rm", "--net", "none", "team/hand:1", "/bin/cat", "/etc/old"])
+                .contains("No such file")
+        );
         daemon.docker(&["create", "--name", "user", "--net", "none", "team/hand:1"]);
         let refused = Writer::open(root, Wait::No).map(drop).unwrap_err();
-        assert!(matches!(&refused, EditError::Owned { daemon: said, .. } if *said == format!("process {} (dockerd)", daemon.pid())), "{refused}");
+        assert!(
+            matches!(&refused, EditError::Owned { daemon: said, .. } if *said == format!("process {} (dockerd)", daemon.pid())),
+            "{refused}"
+        );
     }
     removed_as_dockerd_does(root, id);
     let id = write_image(root, "again", "two", &[&base, &upper]);
@@ -108,14 +123,27 @@ fn removed_as_dockerd_does(root: &Path, id: Digest) {
     let text = "conflict: unable to remove repository reference \"team/hand:1\" (must force) - container";
     assert_eq!(refused, format!("{text} {} is using its referenced image {}", user.short(), id.short()));
     let refused = writer.remove_image(&id.short(), false, true).unwrap_err().to_string();
-    assert_eq!(refused, format!("conflict: unable to delete {} (must be forced) - image is being used by stopped container {}", id.short(), user.short()));
+    assert_eq!(
+        refused,
+        format!(
+            "conflict: unable to delete {} (must be forced) - image is being used by stopped container {}",
+            id.short(),
+            user.short()
+        )
+    );
     writer.remove_container("user", true).unwrap();
     let removed = writer.remove_image("team/hand:1", false, true).unwrap();
     assert_eq!(removed[..2], [Removed::Untagged("team/hand:1".into()), Removed::Deleted(id)]);
     assert_eq!(removed.len(), 4);
     drop(writer);
     let left = tree(root);
-    assert!(!left.contains("/etc/new") && !left.contains("cache-id") && !left.contains("mount-id") && !left.contains("overlay2/l/"), "{left}");
+    assert!(
+        !left.contains("/etc/new")
+            && !left.contains("cache-id")
+            && !left.contains("mount-id")
+            && !left.contains("overlay2/l/"),
+        "{left}"
+    );
 }
 
 #[test]

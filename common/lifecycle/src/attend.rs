@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use launch::Started;
 use launch::log::{Log, Rotation};
 use launch::relay::{self, Ends, Manner, Signals};
-use launch::Started;
 use model::Id;
 use serde_json::Value;
 
@@ -37,7 +37,12 @@ pub fn open_log(folder: &Path, host_config: &Value, id: &Id) -> Result<Option<Lo
 }
 
 /// Attends one run of a container to its end and writes how it ended. Returns docker's exit status.
-pub fn to_the_end(attendance: &Attendance, started: Started, ends: Ends, log: &mut Option<Log>) -> Result<u8, LifeError> {
+pub fn to_the_end(
+    attendance: &Attendance,
+    started: Started,
+    ends: Ends,
+    log: &mut Option<Log>,
+) -> Result<u8, LifeError> {
     let status = relay::attend(&started.handle, ends, attendance.manner, attendance.signals, log)
         .map_err(|error| LifeError::Machine("follow the container", error))?;
     let killed = started.cgroup.read(&["memory.oom_control", "memory.events"]).is_some_and(|text| counts_kills(&text));
@@ -104,13 +109,19 @@ mod tests {
 
     fn pauses(policy: Value, statuses: &[u8]) -> Vec<Option<u128>> {
         let mut restarts = Restarts::of(&json!({ "RestartPolicy": policy }));
-        statuses.iter().map(|status| restarts.next(Instant::now(), *status, false).map(|pause| pause.as_millis())).collect()
+        statuses
+            .iter()
+            .map(|status| restarts.next(Instant::now(), *status, false).map(|pause| pause.as_millis()))
+            .collect()
     }
 
     #[test]
     fn pauses_are_dockers() {
         assert_eq!(pauses(json!({"Name": "always"}), &[0; 4]), [Some(100), Some(200), Some(400), Some(800)]);
-        assert_eq!(pauses(json!({"Name": "on-failure", "MaximumRetryCount": 2}), &[1, 1, 1]), [Some(100), Some(200), None]);
+        assert_eq!(
+            pauses(json!({"Name": "on-failure", "MaximumRetryCount": 2}), &[1, 1, 1]),
+            [Some(100), Some(200), None]
+        );
         assert_eq!(pauses(json!({"Name": "on-failure"}), &[1, 0]), [Some(100), None]);
         assert_eq!(pauses(json!({"Name": "no"}), &[1]), [None]);
         assert_eq!(pauses(json!({"Name": "always"}), &[0; 12]).last(), Some(&Some(60_000)));

@@ -68,7 +68,12 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
 }
 
 /// The process that an inspect JSON names, as one more in a running container.
-pub fn process(host: &Host, rootfs: &model::Rootfs, id: &str, inspect: &Value) -> Result<launch::spec::Process, LifeError> {
+pub fn process(
+    host: &Host,
+    rootfs: &model::Rootfs,
+    id: &str,
+    inspect: &Value,
+) -> Result<launch::spec::Process, LifeError> {
     let around = Surroundings {
         id: id.to_string(),
         root: RootFiles { lower: Vec::new(), changes: Changes::Memory, read_only: false },
@@ -91,7 +96,9 @@ pub fn network(inspect: &Value, notes: &mut Vec<String>) -> Namespace {
             Some(Ok(pid)) => Namespace::Of(PathBuf::from(format!("/proc/{pid}/ns/net"))),
             _ => {
                 // GAP: run does not connect containers to bridges itself; `net up` does that for a running one.
-                notes.push(format!("the network '{other}' is not connected: the container has loopback only ('net up' connects it)"));
+                notes.push(format!(
+                    "the network '{other}' is not connected: the container has loopback only ('net up' connects it)"
+                ));
                 Namespace::New
             }
         },
@@ -115,7 +122,13 @@ pub fn update(root: &Path, container: &model::Id, change: impl FnOnce(&mut Value
 }
 
 /// Starts it and writes that it runs; where it cannot, writes why. This process must have one thread.
-pub fn start(root: &Path, id: &model::Id, spec: &Spec, streams: Streams, folder: &runtime::Folder) -> Result<Started, LifeError> {
+pub fn start(
+    root: &Path,
+    id: &model::Id,
+    spec: &Spec,
+    streams: Streams,
+    folder: &runtime::Folder,
+) -> Result<Started, LifeError> {
     match launch::start(spec, streams, folder.path(), |_| Ok(())) {
         Ok(started) => {
             update(root, id, |own| record::started(own, started.pid, launch::log::now()))?;
@@ -134,7 +147,11 @@ pub fn streams(terminal: bool, input: bool) -> Result<(Streams, Option<OwnedFd>,
         use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.map_err(|errno| LifeError::Machine("make a socket", errno.into()))?;
-        return Ok((Streams::Terminal { socket: theirs }, Some(ours), Ends::Plain { stdin: None, stdout: None, stderr: None }));
+        return Ok((
+            Streams::Terminal { socket: theirs },
+            Some(ours),
+            Ends::Plain { stdin: None, stdout: None, stderr: None },
+        ));
     }
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| LifeError::Machine("make a pipe", errno.into()));
     let (out, stdout) = pipe()?;
@@ -145,7 +162,11 @@ pub fn streams(terminal: bool, input: bool) -> Result<(Streams, Option<OwnedFd>,
     } else {
         (OwnedFd::from(File::open("/dev/null").map_err(at("open", "/dev/null"))?), None)
     };
-    Ok((Streams::Plain { stdin, stdout, stderr }, None, Ends::Plain { stdin: own, stdout: Some(out), stderr: Some(err) }))
+    Ok((
+        Streams::Plain { stdin, stdout, stderr },
+        None,
+        Ends::Plain { stdin: own, stdout: Some(out), stderr: Some(err) },
+    ))
 }
 
 /// Takes the other end of the container's terminal.
@@ -155,7 +176,8 @@ pub fn receive_terminal(socket: &OwnedFd) -> Result<OwnedFd, LifeError> {
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut word = [0u8; 1];
-    recvmsg(socket, &mut [std::io::IoSliceMut::new(&mut word)], &mut control, RecvFlags::CMSG_CLOEXEC).map_err(|errno| fail(errno.into()))?;
+    recvmsg(socket, &mut [std::io::IoSliceMut::new(&mut word)], &mut control, RecvFlags::CMSG_CLOEXEC)
+        .map_err(|errno| fail(errno.into()))?;
     let handles = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(handles) => Some(handles),
         _ => None,

@@ -37,7 +37,9 @@ pub fn create(root: &Path, host: &Host, wanted: &Wanted, wait: Wait) -> Result<V
     let scratch = runtime::Folder::make(wanted.id.as_str())?;
     let driver = writer.driver().clone();
     let root_files = match &driver {
-        Driver::Vfs => RootFiles { lower: vec![writer.path(&staged.init(&driver))], changes: Changes::InPlace, read_only: false },
+        Driver::Vfs => {
+            RootFiles { lower: vec![writer.path(&staged.init(&driver))], changes: Changes::InPlace, read_only: false }
+        }
         _ => {
             let (rootfs, more) = host.image_rootfs(wanted.image)?;
             findings.extend(more);
@@ -76,7 +78,13 @@ fn chain(image: &Image) -> Option<Digest> {
 }
 
 /// Docker's `MountPoints`: binds and named volumes of `Binds`, anonymous volumes of the config.
-fn mount_points(writer: &Writer, host: &Host, wanted: &Wanted, root: &Path, findings: &mut Vec<Finding>) -> Result<Map<String, Value>, LifeError> {
+fn mount_points(
+    writer: &Writer,
+    host: &Host,
+    wanted: &Wanted,
+    root: &Path,
+    findings: &mut Vec<Finding>,
+) -> Result<Map<String, Value>, LifeError> {
     let mut points = Map::new();
     for bind in wanted.inspect["HostConfig"]["Binds"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let parts: Vec<&str> = bind.split(':').collect();
@@ -86,7 +94,9 @@ fn mount_points(writer: &Writer, host: &Host, wanted: &Wanted, root: &Path, find
             _ => return Err(LifeError::Mount(format!("invalid volume specification: '{bind}'"))),
         };
         if !destination.starts_with('/') {
-            return Err(LifeError::Mount(format!("invalid volume specification: '{bind}': invalid mount config for type \"volume\": invalid mount path: '{destination}' mount path must be absolute")));
+            return Err(LifeError::Mount(format!(
+                "invalid volume specification: '{bind}': invalid mount config for type \"volume\": invalid mount path: '{destination}' mount path must be absolute"
+            )));
         }
         let writable = !mode.split(',').any(|option| option == "ro");
         let point = match source.strip_prefix('/') {
@@ -120,12 +130,21 @@ fn bound(source: &str, destination: &str, mode: &str, writable: bool) -> Result<
 /// A volume of the root, made where it is missing and filled with what the image has there.
 #[allow(clippy::too_many_arguments)]
 fn volume(
-    writer: &Writer, host: &Host, wanted: &Wanted, root: &Path, name: &str, destination: &str, mode: &str, writable: bool,
+    writer: &Writer,
+    host: &Host,
+    wanted: &Wanted,
+    root: &Path,
+    name: &str,
+    destination: &str,
+    mode: &str,
+    writable: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Value, LifeError> {
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.len() < 2 || !name.chars().all(valid) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err(LifeError::Mount(format!("create {name}: \"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path")));
+        return Err(LifeError::Mount(format!(
+            "create {name}: \"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+        )));
     }
     let folder = HostPath::from("volumes").join(name);
     let data = folder.join("_data");

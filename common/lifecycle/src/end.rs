@@ -35,7 +35,8 @@ pub fn living(root: &Path, id: &Id) -> Result<Option<Living>, LifeError> {
 impl Living {
     /// Sends it a signal; one that has just ended needs none.
     pub fn signal(&self, number: i32) -> Result<(), LifeError> {
-        let signal = Signal::from_named_raw(number).ok_or(LifeError::Machine("send that signal", std::io::ErrorKind::InvalidInput.into()))?;
+        let signal = Signal::from_named_raw(number)
+            .ok_or(LifeError::Machine("send that signal", std::io::ErrorKind::InvalidInput.into()))?;
         match pidfd_send_signal(&self.handle, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(errno) => Err(LifeError::Machine("send a signal", errno.into())),
@@ -95,7 +96,8 @@ pub fn recorded(root: &Path, id: &Id) -> Result<(), LifeError> {
 /// no freezer.
 pub fn freeze(root: &Path, id: &Id, frozen: bool) -> Result<bool, LifeError> {
     let record = begin::raw(&root.join("containers").join(id.as_str()))?;
-    let cgroup = launch::cgroup::Cgroup::of(id.as_str(), record["HostConfig"]["CgroupParent"].as_str().unwrap_or_default());
+    let cgroup =
+        launch::cgroup::Cgroup::of(id.as_str(), record["HostConfig"]["CgroupParent"].as_str().unwrap_or_default());
     let done = cgroup.freeze(frozen).map_err(launch::StartError::from)?;
     if done {
         begin::update(root, id, |record| record["State"]["Paused"] = frozen.into())?;

@@ -27,7 +27,9 @@ pub enum LifeError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// A name that another container has; the text is docker's.
-    #[error("Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name.")]
+    #[error(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
+    )]
     NameTaken {
         /// The name.
         name: String,

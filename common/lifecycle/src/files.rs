@@ -15,10 +15,13 @@ use crate::LifeError;
 /// Where the layers lie, top first; or `None` where the kernel cannot join them: another driver's marks, shifted owners,
 /// or an evidence root that is a tar. Then the tree has to be written out first.
 pub fn layers(host: &Host, rootfs: &Rootfs, findings: &mut Vec<Finding>) -> Result<Option<Vec<PathBuf>>, LifeError> {
-    let (branches, more) = storage::drivers::stack(host.root(), rootfs).map_err(|error| LifeError::Files(error.into()))?;
+    let (branches, more) =
+        storage::drivers::stack(host.root(), rootfs).map_err(|error| LifeError::Files(error.into()))?;
     findings.extend(more);
     let joins = |dialect| matches!(dialect, Dialect::Plain | Dialect::Overlay { user: false });
-    let can = host.root().path().is_dir() && rootfs.ids.uids.is_empty() && branches.iter().all(|branch| joins(branch.dialect));
+    let can = host.root().path().is_dir()
+        && rootfs.ids.uids.is_empty()
+        && branches.iter().all(|branch| joins(branch.dialect));
     Ok(can.then(|| branches.iter().map(|branch| on_this_machine(host, &branch.path)).collect()))
 }
 
@@ -75,7 +78,8 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loop
 /// The host's own, but for what the record says; a server on loopback answers nobody inside, so it goes, and where none is
 /// left docker takes Google's (moby v20.10.24 libnetwork/resolvconf/resolvconf.go FilterResolvDNS).
 fn resolv_conf(theirs: &str, servers: &[String], search: &[String], options: &[String]) -> String {
-    let local = |line: &str| line.split_whitespace().nth(1).is_some_and(|server| server.starts_with("127.") || server == "::1");
+    let local =
+        |line: &str| line.split_whitespace().nth(1).is_some_and(|server| server.starts_with("127.") || server == "::1");
     let keep = |line: &&str| match line.split_whitespace().next() {
         Some("nameserver") => servers.is_empty() && !local(line),
         Some("search" | "domain") => search.is_empty(),

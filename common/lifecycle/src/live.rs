@@ -52,11 +52,14 @@ pub fn detached(life: &Life) -> Result<(), LifeError> {
         Cloned::Parent { .. } => {
             drop(tell);
             let mut word = String::new();
-            fs::File::from(heard).read_to_string(&mut word).map_err(|error| LifeError::Machine("hear of the container", error))?;
+            fs::File::from(heard)
+                .read_to_string(&mut word)
+                .map_err(|error| LifeError::Machine("hear of the container", error))?;
             if word == RUNS {
                 return Ok(());
             }
-            let (status, why) = word.split_once(' ').unwrap_or(("125", "the process beside the container ended before it ran"));
+            let (status, why) =
+                word.split_once(' ').unwrap_or(("125", "the process beside the container ended before it ran"));
             Err(LifeError::Told { status: status.parse().unwrap_or(125), why: why.to_string() })
         }
     }
@@ -82,7 +85,11 @@ fn stay(life: &Life, told: fs::File) {
 fn leave_the_person() -> Result<(), LifeError> {
     let machine = |errno: rustix::io::Errno| LifeError::Machine("leave the terminal", errno.into());
     rustix::process::setsid().map_err(machine)?;
-    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(crate::error::at("open", "/dev/null"))?;
+    let null = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(crate::error::at("open", "/dev/null"))?;
     rustix::stdio::dup2_stdin(&null).map_err(machine)?;
     rustix::stdio::dup2_stdout(&null).map_err(machine)?;
     rustix::stdio::dup2_stderr(&null).map_err(machine)?;
@@ -123,7 +130,13 @@ fn until_its_end(life: &Life, manner: Manner, told: &mut Option<fs::File>) -> Re
     }
 }
 
-fn one_run(life: &Life, manner: Manner, spec: &launch::Spec, told: &mut Option<fs::File>, log: &mut Option<launch::log::Log>) -> Result<u8, LifeError> {
+fn one_run(
+    life: &Life,
+    manner: Manner,
+    spec: &launch::Spec,
+    told: &mut Option<fs::File>,
+    log: &mut Option<launch::log::Log>,
+) -> Result<u8, LifeError> {
     let folder = runtime::Folder::make(life.id.as_str())?;
     let signals = Signals::take().map_err(|error| LifeError::Machine("take signals", error))?;
     let (streams, socket, ends) = begin::streams(spec.process.terminal, manner.input)?;
@@ -155,7 +168,8 @@ impl Raw {
     /// Enters it where `wanted` and stdin is a terminal.
     pub fn enter(wanted: bool) -> Raw {
         let stdin = rustix::stdio::stdin();
-        let before = (wanted && rustix::termios::isatty(stdin)).then(|| rustix::termios::tcgetattr(stdin).ok()).flatten();
+        let before =
+            (wanted && rustix::termios::isatty(stdin)).then(|| rustix::termios::tcgetattr(stdin).ok()).flatten();
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.make_raw();

@@ -27,8 +27,13 @@ pub struct New<'a> {
 /// A record before the first start.
 pub fn created(new: &New, now: Timestamp) -> Value {
     let folder = format!("{}/containers/{}", new.root, new.id);
-    let network = new.inspect["HostConfig"]["NetworkMode"].as_str().filter(|mode| *mode != "default").unwrap_or("bridge");
-    let network = if network.starts_with("container:") { Map::new() } else { Map::from_iter([(network.to_string(), endpoint())]) };
+    let network =
+        new.inspect["HostConfig"]["NetworkMode"].as_str().filter(|mode| *mode != "default").unwrap_or("bridge");
+    let network = if network.starts_with("container:") {
+        Map::new()
+    } else {
+        Map::from_iter([(network.to_string(), endpoint())])
+    };
     json!({
         "StreamConfig": {},
         "State": state(),
@@ -88,9 +93,17 @@ fn endpoint() -> Value {
 /// The first process runs.
 pub fn started(record: &mut Value, pid: i32, now: Timestamp) {
     let state = &mut record["State"];
-    for (key, value) in [("Running", json!(true)), ("Restarting", json!(false)), ("Paused", json!(false)), ("Dead", json!(false)),
-        ("OOMKilled", json!(false)), ("Pid", json!(pid)), ("ExitCode", json!(0)), ("Error", json!("")), ("StartedAt", json!(now.rfc3339()))]
-    {
+    for (key, value) in [
+        ("Running", json!(true)),
+        ("Restarting", json!(false)),
+        ("Paused", json!(false)),
+        ("Dead", json!(false)),
+        ("OOMKilled", json!(false)),
+        ("Pid", json!(pid)),
+        ("ExitCode", json!(0)),
+        ("Error", json!("")),
+        ("StartedAt", json!(now.rfc3339())),
+    ] {
         state[key] = value;
     }
     record["HasBeenStartedBefore"] = json!(true);
@@ -100,9 +113,15 @@ pub fn started(record: &mut Value, pid: i32, now: Timestamp) {
 /// The first process has ended.
 pub fn ended(record: &mut Value, code: u8, oom: bool, now: Timestamp) {
     let state = &mut record["State"];
-    for (key, value) in [("Running", json!(false)), ("Restarting", json!(false)), ("Paused", json!(false)), ("OOMKilled", json!(oom)),
-        ("Pid", json!(0)), ("ExitCode", json!(code)), ("FinishedAt", json!(now.rfc3339()))]
-    {
+    for (key, value) in [
+        ("Running", json!(false)),
+        ("Restarting", json!(false)),
+        ("Paused", json!(false)),
+        ("OOMKilled", json!(oom)),
+        ("Pid", json!(0)),
+        ("ExitCode", json!(code)),
+        ("FinishedAt", json!(now.rfc3339())),
+    ] {
         state[key] = value;
     }
 }

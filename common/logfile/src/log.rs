@@ -60,11 +60,22 @@ impl<'a> Log<'a> {
             Tail::All => Start::default(),
             Tail::Last(wanted) => tail::find(root, &segments, place.form, wanted).unwrap_or_default(),
         };
-        let mut rest: VecDeque<(Segment, Stream)> = segments.into_iter().map(|segment| (segment, Stream::Out)).collect();
+        let mut rest: VecDeque<(Segment, Stream)> =
+            segments.into_iter().map(|segment| (segment, Stream::Out)).collect();
         rest.extend(errors(root, place.form, path).map(|segment| (segment, Stream::Err)));
         rest.drain(..start.segment);
         let records = Records::new(records::parser(place.form, Stream::Out));
-        Ok(Log { root, rest, current: None, records, form: place.form, start, subject: subject.to_string(), findings: Vec::new(), told: 0 })
+        Ok(Log {
+            root,
+            rest,
+            current: None,
+            records,
+            form: place.form,
+            start,
+            subject: subject.to_string(),
+            findings: Vec::new(),
+            told: 0,
+        })
     }
 
     /// The next entry; `None` at the end. What was written since may follow when it is asked again.

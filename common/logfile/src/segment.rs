@@ -25,7 +25,8 @@ enum Suffix {
 pub(crate) fn all(root: &Root, path: &HostPath) -> Vec<Segment> {
     let folder = path.parent();
     let entries = root.open_dir(&folder).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
-    let mut old: Vec<(Suffix, Segment)> = entries.iter().filter_map(|entry| rotated(&folder, path.name(), &entry.name)).collect();
+    let mut old: Vec<(Suffix, Segment)> =
+        entries.iter().filter_map(|entry| rotated(&folder, path.name(), &entry.name)).collect();
     old.sort_by(|a, b| older_first(&a.0, &b.0).then(a.1.compressed.cmp(&b.1.compressed)));
     // A file and its compressed twin are both there when compressing was interrupted: the file is whole.
     old.dedup_by(|later, first| later.0 == first.0);
@@ -40,7 +41,9 @@ fn rotated(folder: &HostPath, newest: &[u8], name: &[u8]) -> Option<(Suffix, Seg
         None => (rest, false),
     };
     let is_number = !suffix.is_empty() && suffix.iter().all(u8::is_ascii_digit);
-    let is_date = suffix.len() == 15 && suffix[8] == b'-' && suffix.iter().enumerate().all(|(at, b)| at == 8 || b.is_ascii_digit());
+    let is_date = suffix.len() == 15
+        && suffix[8] == b'-'
+        && suffix.iter().enumerate().all(|(at, b)| at == 8 || b.is_ascii_digit());
     let suffix = match std::str::from_utf8(suffix).ok()?.parse() {
         Ok(number) if is_number => Suffix::Number(number),
         _ if is_date => Suffix::Date(suffix.to_vec()),
@@ -74,9 +77,21 @@ mod tests {
 
     #[test]
     fn the_oldest_comes_first() {
-        check(&["a-json.log", "a-json.log.1", "a-json.log.10", "a-json.log.2"], "a-json.log", &["a-json.log.10", "a-json.log.2", "a-json.log.1", "a-json.log"]);
-        check(&["c.log", "c.log.1", "c.log.2.gz", "c.log.3.gz.tmp", "c.log.x"], "c.log", &["c.log.2.gz", "c.log.1", "c.log"]);
+        check(
+            &["a-json.log", "a-json.log.1", "a-json.log.10", "a-json.log.2"],
+            "a-json.log",
+            &["a-json.log.10", "a-json.log.2", "a-json.log.1", "a-json.log"],
+        );
+        check(
+            &["c.log", "c.log.1", "c.log.2.gz", "c.log.3.gz.tmp", "c.log.x"],
+            "c.log",
+            &["c.log.2.gz", "c.log.1", "c.log"],
+        );
         check(&["c.log", "c.log.1", "c.log.1.gz"], "c.log", &["c.log.1", "c.log"]);
-        check(&["0.log", "0.log.20240102-030405.gz", "0.log.20240101-030405.gz"], "0.log", &["0.log.20240101-030405.gz", "0.log.20240102-030405.gz", "0.log"]);
+        check(
+            &["0.log", "0.log.20240102-030405.gz", "0.log.20240101-030405.gz"],
+            "0.log",
+            &["0.log.20240101-030405.gz", "0.log.20240102-030405.gz", "0.log"],
+        );
     }
 }

@@ -54,7 +54,11 @@ fn forwards(root: &Root, segment: &Segment, form: LogForm, wanted: u64) -> io::R
     while let Ok(Some(_)) = records.next(&mut feed, true) {
         count += 1;
     }
-    Ok(if count >= wanted { Found::Here(Start { skip: count - wanted, ..Start::default() }) } else { Found::Fewer(count) })
+    Ok(if count >= wanted {
+        Found::Here(Start { skip: count - wanted, ..Start::default() })
+    } else {
+        Found::Fewer(count)
+    })
 }
 
 fn backwards(root: &Root, segment: &Segment, form: LogForm, wanted: u64) -> io::Result<Found> {

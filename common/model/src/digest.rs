@@ -116,7 +116,9 @@ mod tests {
         let digest: Digest = text.parse().unwrap();
         assert_eq!(digest.to_string(), text);
         assert_eq!(digest.short(), "1a7872d5a2c8");
-        for bad in ["", "sha256:", "sha256:1A7872d5a2c808f8dbc571fab53f2990de6afe12797019113834b279d1bbce0f", &text[..70]] {
+        for bad in
+            ["", "sha256:", "sha256:1A7872d5a2c808f8dbc571fab53f2990de6afe12797019113834b279d1bbce0f", &text[..70]]
+        {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -98,8 +98,7 @@ impl EntryPath {
 
     /// Whether `other` is this path or lies below it.
     pub fn holds(&self, other: &EntryPath) -> bool {
-        self.is_root()
-            || other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        self.is_root() || other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     }
 }
 
@@ -253,17 +252,22 @@ mod tests {
 
     #[test]
     fn parse_refuses_what_leads_out() {
-        for (raw, why) in
-            [("/a", PathError::Absolute), ("a/../b", PathError::Parent), ("..", PathError::Parent), ("a\0b", PathError::Zero)]
-        {
+        for (raw, why) in [
+            ("/a", PathError::Absolute),
+            ("a/../b", PathError::Parent),
+            ("..", PathError::Parent),
+            ("a\0b", PathError::Zero),
+        ] {
             assert_eq!(EntryPath::parse(raw.as_bytes()), Err(why), "{raw}");
         }
     }
 
     #[test]
     fn a_directory_is_followed_by_its_contents() {
-        let mut paths: Vec<EntryPath> =
-            ["a-b", "a", "a/b", "b", "a/b/c", "a.c", ""].iter().map(|p| EntryPath::parse(p.as_bytes()).unwrap()).collect();
+        let mut paths: Vec<EntryPath> = ["a-b", "a", "a/b", "b", "a/b/c", "a.c", ""]
+            .iter()
+            .map(|p| EntryPath::parse(p.as_bytes()).unwrap())
+            .collect();
         paths.sort();
         let shown: Vec<String> = paths.iter().map(|p| p.to_string()).collect();
         assert_eq!(shown, [".", "a", "a/b", "a/b/c", "a-b", "a.c", "b"]);

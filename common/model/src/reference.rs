@@ -155,7 +155,8 @@ fn is_id(text: &str) -> bool {
 }
 
 fn split_domain(text: &str) -> (&str, &str) {
-    let looks_like_host = |first: &str| first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first;
+    let looks_like_host =
+        |first: &str| first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first;
     match text.split_once('/') {
         // The registry's name of 2013.
         Some(("index.docker.io", rest)) => (DEFAULT_DOMAIN, rest),
@@ -173,7 +174,10 @@ fn parse_parts(domain: &str, rest: &str) -> Result<Reference, ReferenceError> {
         Some((path, tag)) => (path, Some(tag)),
         None => (name, None),
     };
-    let whole = is_domain(domain) && path.split('/').all(is_path_component) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest_shaped);
+    let whole = is_domain(domain)
+        && path.split('/').all(is_path_component)
+        && tag.is_none_or(is_tag)
+        && digest.is_none_or(is_digest_shaped);
     if !whole {
         return Err(ReferenceError::Format);
     }
@@ -210,7 +214,9 @@ fn is_path_component(text: &str) -> bool {
     if !bytes.first().is_some_and(|&b| word(b)) || !bytes.last().is_some_and(|&b| word(b)) {
         return false;
     }
-    bytes.split(|&b| word(b)).all(|between| matches!(between, b"" | b"." | b"_" | b"__") || between.iter().all(|&b| b == b'-'))
+    bytes
+        .split(|&b| word(b))
+        .all(|between| matches!(between, b"" | b"." | b"_" | b"__") || between.iter().all(|&b| b == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {
@@ -223,7 +229,9 @@ fn is_tag(text: &str) -> bool {
 /// `algorithm:hex` with at least 32 digits, as the grammar has it; whether they fit the algorithm is asked after.
 fn is_digest_shaped(text: &str) -> bool {
     let Some((algorithm, hex)) = text.split_once(':') else { return false };
-    let part = |part: &str| part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let part = |part: &str| {
+        part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
     algorithm.split(['-', '_', '+', '.']).all(part) && hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
@@ -250,7 +258,11 @@ mod tests {
 
     fn check(text: &str, repository: &str, tag: Option<&str>, full: &str) {
         let reference = Reference::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!((reference.repository().as_str(), reference.tag(), reference.full().as_str()), (repository, tag, full), "{text}");
+        assert_eq!(
+            (reference.repository().as_str(), reference.tag(), reference.full().as_str()),
+            (repository, tag, full),
+            "{text}"
+        );
         assert_eq!(Reference::parse(&reference.familiar()), Ok(reference), "{text}");
     }
 
@@ -264,7 +276,12 @@ mod tests {
         check("index.docker.io/team/app", "team/app", None, "docker.io/team/app");
         check("localhost/app", "localhost/app", None, "localhost/app");
         check("localhost:5000/app:x", "localhost:5000/app", Some("x"), "localhost:5000/app:x");
-        check("registry.example.com:5000/team/app:stable", "registry.example.com:5000/team/app", Some("stable"), "registry.example.com:5000/team/app:stable");
+        check(
+            "registry.example.com:5000/team/app:stable",
+            "registry.example.com:5000/team/app",
+            Some("stable"),
+            "registry.example.com:5000/team/app:stable",
+        );
         check("[::1]:5000/a", "[::1]:5000/a", None, "[::1]:5000/a");
         check("Host/a", "Host/a", None, "Host/a");
         check("a__b/c---d.e_f", "a__b/c---d.e_f", None, "docker.io/a__b/c---d.e_f");
@@ -278,7 +295,10 @@ mod tests {
             ("", "invalid reference format"),
             ("BAD", "invalid reference format: repository name (library/BAD) must be lowercase"),
             ("team/BAD:x", "invalid reference format: repository name (team/BAD) must be lowercase"),
-            (&SHA[7..], "invalid repository name (1a7872d5a2c808f8dbc571fab53f2990de6afe12797019113834b279d1bbce0f), cannot specify 64-byte hexadecimal strings"),
+            (
+                &SHA[7..],
+                "invalid repository name (1a7872d5a2c808f8dbc571fab53f2990de6afe12797019113834b279d1bbce0f), cannot specify 64-byte hexadecimal strings",
+            ),
             ("a:", "invalid reference format"),
             ("a:b:c", "invalid reference format"),
             ("-a", "invalid reference format"),

@@ -31,11 +31,20 @@ impl Timestamp {
     /// Also takes a space for the `T`, and docker's `2006-01-02 15:04:05 +0000 UTC`. `None` when it is no time.
     pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
         let b = text.as_bytes();
-        if b.len() < 20 || b[4] != b'-' || b[7] != b'-' || !matches!(b[10], b'T' | b't' | b' ') || b[13] != b':' || b[16] != b':' {
+        if b.len() < 20
+            || b[4] != b'-'
+            || b[7] != b'-'
+            || !matches!(b[10], b'T' | b't' | b' ')
+            || b[13] != b':'
+            || b[16] != b':'
+        {
             return None;
         }
         let number = |from: usize, to: usize| -> Option<i64> {
-            b[from..to].iter().all(u8::is_ascii_digit).then(|| b[from..to].iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')))
+            b[from..to]
+                .iter()
+                .all(u8::is_ascii_digit)
+                .then(|| b[from..to].iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')))
         };
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
@@ -185,16 +194,28 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), Some(Timestamp { seconds, nanos }), "{text}");
         }
-        for text in ["", "5", "2014-09-06", "2014-13-06T10:53:26Z", "2014-09-06T10:53:26", "2014-09-06T10:53:26+1:0", "ääääääääääää"] {
+        for text in [
+            "",
+            "5",
+            "2014-09-06",
+            "2014-13-06T10:53:26Z",
+            "2014-09-06T10:53:26",
+            "2014-09-06T10:53:26+1:0",
+            "ääääääääääää",
+        ] {
             assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
         }
     }
 
     #[test]
     fn decimal_seconds_count_backwards_before_1970() {
-        for (text, seconds, nanos) in
-            [("-1.5", -2, 500_000_000), ("-0.000000001", -1, 999_999_999), ("0.5", 0, 500_000_000), ("-3", -3, 0), ("-0.0000000001", -1, 999_999_999)]
-        {
+        for (text, seconds, nanos) in [
+            ("-1.5", -2, 500_000_000),
+            ("-0.000000001", -1, 999_999_999),
+            ("0.5", 0, 500_000_000),
+            ("-3", -3, 0),
+            ("-0.0000000001", -1, 999_999_999),
+        ] {
             assert_eq!(Timestamp::parse_decimal(text), Some(Timestamp { seconds, nanos }), "{text}");
         }
         assert_eq!(Timestamp::new(-2, 500_000_000).decimal(), "-1.5");

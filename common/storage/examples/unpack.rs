@@ -25,13 +25,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let form = if has("vfs") { LayerForm::Vfs } else { LayerForm::Overlay2 };
     let folder = std::path::Path::new(&args[0]);
     fs::create_dir_all(folder.join("diff"))?;
-    let split = File::options().read(true).write(true).create(true).truncate(true).open(folder.join("tar-split.json.gz"))?;
+    let split =
+        File::options().read(true).write(true).create(true).truncate(true).open(folder.join("tar-split.json.gz"))?;
     let place = Place { files: File::open(folder.join("diff"))?.into(), split };
     let done = unpack(input, place, &Options::new(form, meaning), &mut |_| Ok(()))?;
-    println!("{} {} bytes {} entries size {} embedded {} {:.2} s", done.diff_id, done.read, done.entries, done.size, done.embedded, begin.elapsed().as_secs_f64());
+    println!(
+        "{} {} bytes {} entries size {} embedded {} {:.2} s",
+        done.diff_id,
+        done.read,
+        done.entries,
+        done.size,
+        done.embedded,
+        begin.elapsed().as_secs_f64()
+    );
     for (entry, why) in done.lost.0 {
         println!("lost: {}: {why}", String::from_utf8_lossy(&entry));
     }
     Ok(())
 }
-

@@ -14,7 +14,11 @@ fn corpus() -> PathBuf {
 fn around(dir: &Path) -> String {
     let entries = walkdir::WalkDir::new(dir).sort_by_file_name();
     let kept = entries.into_iter().filter_entry(|entry| entry.file_name() != "diff" && entry.file_name() != "split");
-    kept.map(|entry| { let entry = entry.unwrap(); format!("{} {:?}\n", entry.path().display(), fs::read(entry.path()).ok()) }).collect()
+    kept.map(|entry| {
+        let entry = entry.unwrap();
+        format!("{} {:?}\n", entry.path().display(), fs::read(entry.path()).ok())
+    })
+    .collect()
 }
 
 fn check(file: &str, message: &str, form: LayerForm, meaning: Meaning) {
@@ -43,7 +47,9 @@ fn every_archive_of_the_corpus_is_refused_and_touches_nothing_outside() {
     assert!(cases.len() > 50);
     for (file, message) in cases {
         // Only a layer has whiteouts.
-        for meaning in if file.starts_with("whiteout") { &[Meaning::Layer][..] } else { &[Meaning::Layer, Meaning::Rootfs] } {
+        for meaning in
+            if file.starts_with("whiteout") { &[Meaning::Layer][..] } else { &[Meaning::Layer, Meaning::Rootfs] }
+        {
             for form in [LayerForm::Overlay2, LayerForm::Vfs] {
                 check(file, message, form, *meaning);
             }

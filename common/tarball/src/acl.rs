@@ -19,7 +19,8 @@ const NOBODY: u32 = u32::MAX;
 /// The xattr's bytes for a list as text; entries are parted by commas or line breaks.
 pub fn parse(text: &[u8]) -> Result<Vec<u8>, AclError> {
     let text = std::str::from_utf8(text).map_err(|_| AclError::Malformed)?;
-    let entries = text.split([',', '\n']).map(|line| line.split('#').next().unwrap_or("").trim()).filter(|line| !line.is_empty());
+    let entries =
+        text.split([',', '\n']).map(|line| line.split('#').next().unwrap_or("").trim()).filter(|line| !line.is_empty());
     let mut list = entries.map(entry).collect::<Result<Vec<_>, _>>()?;
     list.sort_unstable();
     let mut raw = VERSION.to_le_bytes().to_vec();
@@ -92,9 +93,15 @@ mod tests {
     #[test]
     fn lists_come_back_sorted_as_the_kernel_wants_them() {
         for (written, read) in [
-            ("user::rw-,user:1000:r--,group::r-x,mask::r-x,other::---", "user::rw-,user:1000:r--,group::r-x,mask::r-x,other::---"),
+            (
+                "user::rw-,user:1000:r--,group::r-x,mask::r-x,other::---",
+                "user::rw-,user:1000:r--,group::r-x,mask::r-x,other::---",
+            ),
             ("user::rwx\nother::r--\ngroup::r--\n", "user::rwx,group::r--,other::r--"),
-            ("u::rwx,u:lisa:rwx:1001,g::---,g:7:--x,m:rwx,o:--- #effective", "user::rwx,user:1001:rwx,group::---,group:7:--x,mask::rwx,other::---"),
+            (
+                "u::rwx,u:lisa:rwx:1001,g::---,g:7:--x,m:rwx,o:--- #effective",
+                "user::rwx,user:1001:rwx,group::---,group:7:--x,mask::rwx,other::---",
+            ),
         ] {
             assert_eq!(text(&parse(written.as_bytes()).unwrap()).unwrap(), read);
         }

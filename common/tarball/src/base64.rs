@@ -67,7 +67,9 @@ mod tests {
 
     #[test]
     fn encodes_as_go_does() {
-        for (raw, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{7ff}>", "378+")] {
+        for (raw, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{7ff}>", "378+")]
+        {
             let mut out = Vec::new();
             encode(raw.as_bytes(), &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), text);

@@ -81,7 +81,8 @@ impl fmt::Display for Place {
         if self.entries == 0 {
             return f.write_str(" before the first entry");
         }
-        let (plural, inside) = (if self.entries == 1 { "entry" } else { "entries" }, if self.inside { ", cut short" } else { "" });
+        let (plural, inside) =
+            (if self.entries == 1 { "entry" } else { "entries" }, if self.inside { ", cut short" } else { "" });
         write!(f, " after {} {plural} (last: '{}'{inside})", self.entries, shown(&self.last))
     }
 }

@@ -139,7 +139,8 @@ impl Extended {
     /// A name for messages, before the header itself was understood.
     pub(crate) fn name_of(&self, raw: Block) -> Box<[u8]> {
         let local = self.local();
-        let path = local.iter().find(|(key, _)| *key == b"GNU.sparse.name").or(local.iter().find(|(key, _)| *key == b"path"));
+        let path =
+            local.iter().find(|(key, _)| *key == b"GNU.sparse.name").or(local.iter().find(|(key, _)| *key == b"path"));
         match (path, &self.long_name) {
             (Some((_, path)), _) => (*path).into(),
             (None, Some(name)) => name.clone(),
@@ -263,7 +264,11 @@ impl<'a> Draft<'a> {
             meta,
             uname: text(block::UNAME),
             gname: text(block::GNAME),
-            device: if is_v7 { (Some(0), Some(0)) } else { (block.number(block::DEV_MAJOR), block.number(block::DEV_MINOR)) },
+            device: if is_v7 {
+                (Some(0), Some(0))
+            } else {
+                (block.number(block::DEV_MAJOR), block.number(block::DEV_MINOR))
+            },
             sparse: SparseKeys::default(),
             acls: Vec::new(),
             libarchive: Vec::new(),
@@ -314,7 +319,9 @@ impl<'a> Draft<'a> {
                 let name = unquote(&key[b"LIBARCHIVE.xattr.".len()..]);
                 self.libarchive.push((name.into(), base64::decode(value).ok_or_else(bad)?));
             }
-            _ if key.starts_with(b"GNU.sparse.") => self.apply_sparse(&key[b"GNU.sparse.".len()..], value).ok_or_else(bad)?,
+            _ if key.starts_with(b"GNU.sparse.") => {
+                self.apply_sparse(&key[b"GNU.sparse.".len()..], value).ok_or_else(bad)?
+            }
             _ => {}
         }
         Ok(())
@@ -367,7 +374,9 @@ impl<'a> Draft<'a> {
         Ok(match self.block.flag() {
             // Before POSIX a directory was a file of no content whose name ends in a slash.
             0 if is_folder_name && self.block.number(block::SIZE_FIELD) == Some(0) => Kind::Directory,
-            0 | b'0' | b'7' | b'S' if is_folder_name => return Err("it is a regular file, but its name ends in a slash".to_string()),
+            0 | b'0' | b'7' | b'S' if is_folder_name => {
+                return Err("it is a regular file, but its name ends in a slash".to_string());
+            }
             0 | b'0' | b'7' | b'S' => Kind::File,
             b'1' => Kind::HardLink(std::mem::take(&mut self.link).into()),
             b'2' => Kind::Symlink(std::mem::take(&mut self.link).into()),

@@ -90,11 +90,21 @@ mod tests {
 
     #[test]
     fn records_are_cut() {
-        let pairs = |body: &'static [u8]| parse(body).map(|r| r.iter().map(|(k, v)| [*k, *v].concat()).collect::<Vec<_>>());
+        let pairs =
+            |body: &'static [u8]| parse(body).map(|r| r.iter().map(|(k, v)| [*k, *v].concat()).collect::<Vec<_>>());
         assert_eq!(pairs(b"9 a=b=\n\n\n"), Some(vec![b"ab=\n\n".to_vec()]));
         assert_eq!(pairs(b"8 a=b=c\n"), Some(vec![b"ab=c".to_vec()]));
         assert_eq!(pairs(b"5 a=\n6 b=c\n\0\0"), Some(vec![b"a".to_vec(), b"bc".to_vec()]));
-        for bad in [&b"5 a=b\n"[..], b"6 =ab\n", b"6 abc\n", b"99 a=b\n", b"0 a=b\n", b"6  a=b\n x", b"18446744073709551616 a=b\n", b"6 a=b\n\0x"] {
+        for bad in [
+            &b"5 a=b\n"[..],
+            b"6 =ab\n",
+            b"6 abc\n",
+            b"99 a=b\n",
+            b"0 a=b\n",
+            b"6  a=b\n x",
+            b"18446744073709551616 a=b\n",
+            b"6 a=b\n\0x",
+        ] {
             assert_eq!(parse(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }

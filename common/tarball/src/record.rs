@@ -181,7 +181,9 @@ impl<R: BufRead> Scanner<R> {
     fn extended_header(&mut self, at: usize) -> Result<(), TarError> {
         let block = Block::of(&self.raw[at..]);
         let (flag, size, name) = (block.flag(), block.number(block::SIZE_FIELD), block.name());
-        let size = size.filter(|&size| size <= MAX_EXTENDED).ok_or_else(|| refused(name.clone().into(), "its extended header is larger than 1 MiB"))?;
+        let size = size
+            .filter(|&size| size <= MAX_EXTENDED)
+            .ok_or_else(|| refused(name.clone().into(), "its extended header is larger than 1 MiB"))?;
         let body = self.raw.len();
         self.take(size + block::padding(size) as u64)?;
         if self.raw.len() > MAX_RECORD {

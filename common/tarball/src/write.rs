@@ -210,7 +210,8 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(entry: &'a Entry, form: Form, stored: u64, is_sparse: bool) -> Draft<'a> {
-        let mut draft = Draft { entry, form, stored, name: name(entry, form), link: link(&entry.kind), records: Vec::new() };
+        let mut draft =
+            Draft { entry, form, stored, name: name(entry, form), link: link(&entry.kind), records: Vec::new() };
         if is_sparse {
             draft.sparse_records();
         }
@@ -314,7 +315,12 @@ impl<'a> Draft<'a> {
         let Metadata { mode, uid, gid, mtime, .. } = &self.entry.meta;
         put_text(&mut raw[block::NAME], &self.name);
         block::put_octal(&mut raw[block::MODE], u64::from(mode | self.type_bits()));
-        for (field, number) in [(block::UID, *uid), (block::GID, *gid), (block::SIZE_FIELD, self.stored), (block::MTIME, mtime.seconds as u64)] {
+        for (field, number) in [
+            (block::UID, *uid),
+            (block::GID, *gid),
+            (block::SIZE_FIELD, self.stored),
+            (block::MTIME, mtime.seconds as u64),
+        ] {
             if !block::put_octal(&mut raw[field.clone()], number) {
                 block::put_octal(&mut raw[field], 0);
             }
@@ -379,7 +385,8 @@ fn beside(name: &[u8], folder: &[u8]) -> Vec<u8> {
 }
 
 fn name(entry: &Entry, form: Form) -> Vec<u8> {
-    let mut name = if entry.path.is_root() && form == Form::Lossless { b".".to_vec() } else { entry.path.as_bytes().to_vec() };
+    let mut name =
+        if entry.path.is_root() && form == Form::Lossless { b".".to_vec() } else { entry.path.as_bytes().to_vec() };
     if entry.kind == Kind::Directory {
         name.push(b'/');
     }

@@ -31,7 +31,13 @@ fn scan(raw: &[u8], buffer: usize) -> (Vec<u8>, Vec<String>, Option<TarError>) {
                     scanner.consume(count);
                 }
                 assert_eq!((joined.len() - at) as u64, header.stored);
-                told.push(format!("{} {:?} {} {:?}", String::from_utf8_lossy(&header.path), header.kind, header.size, header.sparse));
+                told.push(format!(
+                    "{} {:?} {} {:?}",
+                    String::from_utf8_lossy(&header.path),
+                    header.kind,
+                    header.size,
+                    header.sparse
+                ));
             }
             Ok(Some(_)) => {}
             Ok(None) => return (joined, told, None),
@@ -49,7 +55,8 @@ fn check_law(raw: &[u8]) -> Vec<String> {
 }
 
 fn sh(dir: &Path, script: &str) {
-    let done = Command::new("sh").args(["-ec", script]).current_dir(dir).env("LC_ALL", "C").status().expect("sh starts");
+    let done =
+        Command::new("sh").args(["-ec", script]).current_dir(dir).env("LC_ALL", "C").status().expect("sh starts");
     assert!(done.success(), "{script}");
 }
 
@@ -112,10 +119,19 @@ fn archives_of_bsdtar_and_python_are_their_records() {
     let dir = tree();
     for (make, sparse) in [
         ("bsdtar -C t --format pax -cf a.tar .", true),
-        ("bsdtar -C t --format ustar --exclude 'nnn*' --exclude huge --exclude hole -cf a.tar . 2>/dev/null || true", false),
+        (
+            "bsdtar -C t --format ustar --exclude 'nnn*' --exclude huge --exclude hole -cf a.tar . 2>/dev/null || true",
+            false,
+        ),
         ("bsdtar -C t --format gnutar --exclude huge -cf a.tar .", false),
-        ("rm t/huge; python3 -c 'import tarfile; t=tarfile.open(\"a.tar\",\"w\",format=tarfile.PAX_FORMAT); t.add(\"t\",\".\"); t.close()'", false),
-        ("python3 -c 'import tarfile; t=tarfile.open(\"a.tar\",\"w\",format=tarfile.GNU_FORMAT); t.add(\"t\",\".\"); t.close()'", false),
+        (
+            "rm t/huge; python3 -c 'import tarfile; t=tarfile.open(\"a.tar\",\"w\",format=tarfile.PAX_FORMAT); t.add(\"t\",\".\"); t.close()'",
+            false,
+        ),
+        (
+            "python3 -c 'import tarfile; t=tarfile.open(\"a.tar\",\"w\",format=tarfile.GNU_FORMAT); t.add(\"t\",\".\"); t.close()'",
+            false,
+        ),
     ] {
         check_program(dir.path(), make, sparse);
     }
@@ -184,15 +200,33 @@ fn path() -> impl Strategy<Value = EntryPath> {
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {
-    let xattrs = proptest::collection::btree_map(name().prop_map(|n| [b"user.", &n[..]].concat().into_boxed_slice()), bytes(50).prop_map(Vec::into_boxed_slice), 0..3);
-    (0u32..0o10000, any::<u32>(), any::<u64>(), -1i64 << 40..1i64 << 40, 0u32..1_000_000_000, xattrs)
-        .prop_map(|(mode, uid, gid, seconds, nanos, xattrs)| Metadata { mode, uid: u64::from(uid), gid, mtime: Timestamp { seconds, nanos }, xattrs })
+    let xattrs = proptest::collection::btree_map(
+        name().prop_map(|n| [b"user.", &n[..]].concat().into_boxed_slice()),
+        bytes(50).prop_map(Vec::into_boxed_slice),
+        0..3,
+    );
+    (0u32..0o10000, any::<u32>(), any::<u64>(), -1i64 << 40..1i64 << 40, 0u32..1_000_000_000, xattrs).prop_map(
+        |(mode, uid, gid, seconds, nanos, xattrs)| Metadata {
+            mode,
+            uid: u64::from(uid),
+            gid,
+            mtime: Timestamp { seconds, nanos },
+            xattrs,
+        },
+    )
 }
 
 fn kind() -> impl Strategy<Value = (Kind, Option<Vec<Extent>>)> {
     let sparse = (1u64..1 << 40, proptest::collection::vec((1u64..1000, 1u64..600), 0..5)).prop_map(|(tail, pairs)| {
         let mut end = 0;
-        let extents: Vec<Extent> = pairs.iter().map(|&(gap, size)| { let e = Extent { offset: end + gap, size }; end += gap + size; e }).collect();
+        let extents: Vec<Extent> = pairs
+            .iter()
+            .map(|&(gap, size)| {
+                let e = Extent { offset: end + gap, size };
+                end += gap + size;
+                e
+            })
+            .collect();
         (Kind::File { size: end + tail }, Some(extents))
     });
     prop_oneof![

@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Whether a program that a test needs is here, and this is root. Where `CI` is set its absence fails the test; else
 /// it is said, and the test ends without a verdict.
 pub fn is_here(program: &str) -> bool {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file());
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join(program).is_file());
     let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
     assert!(found && root || std::env::var_os("CI").is_none(), "this test needs {program} and root, and CI is set");
     if !(found && root) {
@@ -40,7 +41,12 @@ impl Dockerd {
         if let Some(driver) = driver {
             command.args(["-s", driver]);
         }
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone().expect("a handle")).stderr(log).spawn().expect("dockerd starts");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a handle"))
+            .stderr(log)
+            .spawn()
+            .expect("dockerd starts");
         let mut daemon = Dockerd { child, place };
         daemon.wait();
         daemon
@@ -50,7 +56,11 @@ impl Dockerd {
         let begin = Instant::now();
         while !self.command(&["version"]).output().is_ok_and(|out| out.status.success()) {
             let ended = self.child.try_wait().ok().flatten();
-            assert!(ended.is_none() && begin.elapsed() < PATIENCE, "dockerd does not answer; {ended:?}\n{}", self.log());
+            assert!(
+                ended.is_none() && begin.elapsed() < PATIENCE,
+                "dockerd does not answer; {ended:?}\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -68,7 +78,12 @@ impl Dockerd {
     /// A command of docker's for this daemon, to be run by the caller.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("docker");
-        command.arg("-H").arg(socket(self.place.path())).args(args).env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
+        command
+            .arg("-H")
+            .arg(socket(self.place.path()))
+            .args(args)
+            .env_remove("DOCKER_HOST")
+            .env_remove("DOCKER_CONTEXT");
         command
     }
 

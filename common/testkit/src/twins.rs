@@ -47,7 +47,8 @@ impl Twins {
         let mut line = vec![name];
         line.extend(args);
         let theirs = self.daemon().command(&line).output().expect("docker starts");
-        let ours = Command::new(program).args(args).env("DOCKLESS_ROOT", self.twin()).output().expect("the program starts");
+        let ours =
+            Command::new(program).args(args).env("DOCKLESS_ROOT", self.twin()).output().expect("the program starts");
         assert_eq!(spoken(&ours, name), spoken(&theirs, name), "{line:?}");
     }
 
@@ -81,7 +82,14 @@ fn run(daemon: &Dockerd, line: &str, place: &Path) {
     match words[..] {
         ["import", name] => {
             let script = "mkdir -p files && echo \"$0\" > files/content && tar -cf layer.tar files";
-            assert!(Command::new("sh").args(["-ec", script, name]).current_dir(place).status().expect("sh starts").success());
+            assert!(
+                Command::new("sh")
+                    .args(["-ec", script, name])
+                    .current_dir(place)
+                    .status()
+                    .expect("sh starts")
+                    .success()
+            );
             daemon.docker(&["import", place.join("layer.tar").to_str().expect("a path in words"), name]);
         }
         _ => drop(daemon.docker(&words)),
@@ -95,7 +103,8 @@ fn spoken(out: &Output, name: &str) -> (Option<i32>, String, Vec<String>) {
         let prefixes = [own.as_str(), "note: ", "Error response from daemon: ", "Error: "];
         prefixes.iter().fold(line.to_string(), |line, prefix| line.strip_prefix(prefix).unwrap_or(&line).to_string())
     };
-    let complaints = String::from_utf8_lossy(&out.stderr).lines().filter(|line| !line.starts_with("hint: ")).map(bare).collect();
+    let complaints =
+        String::from_utf8_lossy(&out.stderr).lines().filter(|line| !line.starts_with("hint: ")).map(bare).collect();
     (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned(), complaints)
 }
 

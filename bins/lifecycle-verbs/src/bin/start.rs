@@ -21,10 +21,11 @@ struct Args {
 
 fn main() -> ExitCode {
     let mut status = None;
-    
+
     cli::run("start", |args: Args| {
         let outcome = each(&args.containers, |root, id, name| {
-            let life = Life { root, id, input: args.interactive, signals: args.attach, remove: false, warn: &cli::warning };
+            let life =
+                Life { root, id, input: args.interactive, signals: args.attach, remove: false, warn: &cli::warning };
             if end::living(root, id)?.is_some() {
                 return Ok(name.to_string());
             }

@@ -21,6 +21,8 @@ struct Args {
 fn main() -> ExitCode {
     cli::run("stop", |args: Args| {
         let most = args.timeout.map(Duration::from_secs);
-        each(&args.containers, |root, id, name| lifecycle::end::stop(root, id, args.signal, most).map(|()| name.to_string()))
+        each(&args.containers, |root, id, name| {
+            lifecycle::end::stop(root, id, args.signal, most).map(|()| name.to_string())
+        })
     })
 }

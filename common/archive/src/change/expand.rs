@@ -83,7 +83,9 @@ impl Expansion<'_> {
             Some('-') => Ok(if value.is_empty() { word } else { value }),
             Some('?') if !value.is_empty() => Ok(value),
             Some('?') => Err(format!("{name}: {}", if word.is_empty() { "is not allowed to be empty" } else { &word })),
-            other => Err(format!("unsupported modifier ({}) in substitution", other.map(String::from).unwrap_or_default())),
+            other => {
+                Err(format!("unsupported modifier ({}) in substitution", other.map(String::from).unwrap_or_default()))
+            }
         }
     }
 
@@ -101,6 +103,8 @@ impl Expansion<'_> {
     }
 
     fn value(&self, name: &str) -> Option<String> {
-        self.env.iter().find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_string()))
+        self.env
+            .iter()
+            .find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_string()))
     }
 }

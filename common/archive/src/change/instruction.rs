@@ -165,7 +165,8 @@ impl<'c> State<'c> {
 
     fn workdir(&mut self, rest: &str) -> Result<(), ChangeError> {
         let folder = self.one("WORKDIR", rest)?;
-        self.config.working_dir = if folder.starts_with('/') { folder } else { joined(&self.config.working_dir, &folder) };
+        self.config.working_dir =
+            if folder.starts_with('/') { folder } else { joined(&self.config.working_dir, &folder) };
         Ok(())
     }
 
@@ -219,7 +220,9 @@ fn health_flag(check: &mut Healthcheck, flag: &str) -> Result<(), ChangeError> {
         "timeout" => check.timeout = duration(name, value)?,
         "start-period" => check.start_period = duration(name, value)?,
         "retries" => {
-            let n: i64 = value.parse().map_err(|_| ChangeError::new(format!("strconv.ParseInt: parsing {value:?}: invalid syntax")))?;
+            let n: i64 = value
+                .parse()
+                .map_err(|_| ChangeError::new(format!("strconv.ParseInt: parsing {value:?}: invalid syntax")))?;
             if n < 1 {
                 return Err(ChangeError::new(format!("--retries must be at least 1 (not {n})")));
             }
@@ -263,15 +266,17 @@ fn duration(name: &str, text: &str) -> Result<i64, ChangeError> {
 /// Whether it is a number above zero or a signal of Linux, with or without `SIG`.
 fn is_signal(text: &str) -> bool {
     const NAMES: [&str; 35] = [
-        "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT",
-        "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
-        "RTMIN",
+        "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
+        "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
+        "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN",
     ];
     if let Ok(number) = text.parse::<i32>() {
         return number > 0;
     }
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let real_time = |start: &str, most: u32| name.strip_prefix(start).and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=most).contains(&n));
+    let real_time = |start: &str, most: u32| {
+        name.strip_prefix(start).and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=most).contains(&n))
+    };
     NAMES.contains(&name) || name == "RTMAX" || real_time("RTMIN+", 15) || real_time("RTMAX-", 14)
 }

@@ -25,8 +25,19 @@ impl ChangeError {
 }
 
 /// The instructions that may be changes.
-const TAKEN: [&str; 11] =
-    ["cmd", "entrypoint", "env", "expose", "healthcheck", "label", "onbuild", "stopsignal", "user", "volume", "workdir"];
+const TAKEN: [&str; 11] = [
+    "cmd",
+    "entrypoint",
+    "env",
+    "expose",
+    "healthcheck",
+    "label",
+    "onbuild",
+    "stopsignal",
+    "user",
+    "volume",
+    "workdir",
+];
 
 /// Changes `config` by `changes`, one after the other. Nothing is changed by a list with an instruction that no change
 /// may be.
@@ -65,7 +76,8 @@ mod tests {
         for line in include_str!("../../../../testdata/archives/changes.jsonl").lines() {
             let case: Case = serde_json::from_str(line).unwrap();
             let mut config = Config::default();
-            let ours = apply(&mut config, &case.changes).map(|()| String::from_utf8(crate::gojson::to_vec(&config)).unwrap());
+            let ours =
+                apply(&mut config, &case.changes).map(|()| String::from_utf8(crate::gojson::to_vec(&config)).unwrap());
             let theirs = case.config.ok_or_else(|| ChangeError::new(case.error.unwrap_or_default()));
             assert_eq!(ours, theirs, "{:?}", case.changes);
         }
@@ -73,12 +85,21 @@ mod tests {
 
     #[test]
     fn a_stop_signal_is_one_that_there_is() {
-        for (text, signal) in [("STOPSIGNAL SIGTERM", "SIGTERM"), ("STOPSIGNAL 9", "9"), ("STOPSIGNAL term", "term"), ("STOPSIGNAL SIGRTMIN+3", "SIGRTMIN+3")] {
+        for (text, signal) in [
+            ("STOPSIGNAL SIGTERM", "SIGTERM"),
+            ("STOPSIGNAL 9", "9"),
+            ("STOPSIGNAL term", "term"),
+            ("STOPSIGNAL SIGRTMIN+3", "SIGRTMIN+3"),
+        ] {
             let mut config = Config::default();
             apply(&mut config, &[text]).unwrap();
             assert_eq!(config.stop_signal, signal);
         }
-        for (text, why) in [("STOPSIGNAL FOO", "Invalid signal: FOO"), ("STOPSIGNAL 0", "Invalid signal: 0"), ("STOPSIGNAL", "STOPSIGNAL requires exactly one argument")] {
+        for (text, why) in [
+            ("STOPSIGNAL FOO", "Invalid signal: FOO"),
+            ("STOPSIGNAL 0", "Invalid signal: 0"),
+            ("STOPSIGNAL", "STOPSIGNAL requires exactly one argument"),
+        ] {
             assert_eq!(apply(&mut Config::default(), &[text]), Err(ChangeError::new(why)));
         }
     }

@@ -47,14 +47,18 @@ pub fn pairs(instruction: &str, rest: &str) -> Result<Vec<(String, String)>, Cha
         return Err(ChangeError::new(format!("{instruction} requires at least one argument")));
     };
     if !first.contains('=') {
-        let (name, value) = rest.split_once(char::is_whitespace).ok_or_else(|| ChangeError::new(format!("{instruction} must have two arguments")))?;
+        let (name, value) = rest
+            .split_once(char::is_whitespace)
+            .ok_or_else(|| ChangeError::new(format!("{instruction} must have two arguments")))?;
         return Ok(vec![(name.to_string(), value.trim().to_string())]);
     }
     words
         .iter()
         .map(|word| match word.split_once('=') {
             Some((name, value)) => Ok((name.to_string(), value.to_string())),
-            None => Err(ChangeError::new(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value"))),
+            None => Err(ChangeError::new(format!(
+                "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
+            ))),
         })
         .collect()
 }

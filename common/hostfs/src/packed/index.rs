@@ -114,7 +114,8 @@ impl Index {
 
     fn finish(mut self, bytes: File) -> Result<Packed, Problem> {
         if self.unsaid > 0 {
-            self.findings.push(Finding::new("archive-damaged", format!("{} more entries could not be taken", self.unsaid)));
+            self.findings
+                .push(Finding::new("archive-damaged", format!("{} more entries could not be taken", self.unsaid)));
         }
         Ok(Packed { nodes: self.nodes, bytes, findings: self.findings })
     }
@@ -144,7 +145,11 @@ impl Index {
             &Kind::BlockDevice(major, minor) => NodeKind::BlockDevice(major, minor),
             Kind::Fifo => NodeKind::Fifo,
             Kind::Unknown(flag) => {
-                return self.note("entry-refused", &header.path, format!("its type {flag:#04x} is not known; the entry is left out"));
+                return self.note(
+                    "entry-refused",
+                    &header.path,
+                    format!("its type {flag:#04x} is not known; the entry is left out"),
+                );
             }
         };
         self.put(&path, kind, header.meta.clone());
@@ -173,7 +178,11 @@ impl Index {
     fn hard_link(&mut self, path: EntryPath, target: &[u8]) {
         let start = target.iter().position(|&b| b != b'/').unwrap_or(target.len());
         let Ok(target) = EntryPath::parse(&target[start..]) else {
-            return self.note("entry-refused", path.as_bytes(), "its hard link leads out; the entry is left out".into());
+            return self.note(
+                "entry-refused",
+                path.as_bytes(),
+                "its hard link leads out; the entry is left out".into(),
+            );
         };
         match self.find(&target) {
             Some(node) if !path.is_root() && !matches!(self.nodes[node].kind, NodeKind::Directory(_)) => {
@@ -187,10 +196,16 @@ impl Index {
 
     fn link_waiting(&mut self) {
         for (path, target) in std::mem::take(&mut self.waiting) {
-            let node = self.find(&target).filter(|&node| !path.is_root() && !matches!(self.nodes[node].kind, NodeKind::Directory(_)));
+            let node = self
+                .find(&target)
+                .filter(|&node| !path.is_root() && !matches!(self.nodes[node].kind, NodeKind::Directory(_)));
             match (node, self.folder_of(&path)) {
                 (Some(node), Some(parent)) => self.set(parent, path.name(), node),
-                _ => self.note("entry-refused", path.as_bytes(), format!("its hard link names '{target}', which is not in the archive; the entry is left out")),
+                _ => self.note(
+                    "entry-refused",
+                    path.as_bytes(),
+                    format!("its hard link names '{target}', which is not in the archive; the entry is left out"),
+                ),
             }
         }
     }
@@ -204,7 +219,11 @@ impl Index {
             at = match self.name(at, part) {
                 Some(node) if matches!(self.nodes[node].kind, NodeKind::Directory(_)) => node,
                 Some(_) => {
-                    self.note("entry-refused", path.as_bytes(), "its folder is no directory in the archive; the entry is left out".into());
+                    self.note(
+                        "entry-refused",
+                        path.as_bytes(),
+                        "its folder is no directory in the archive; the entry is left out".into(),
+                    );
                     return None;
                 }
                 None => {

@@ -26,7 +26,10 @@ fn listing(dir: &Dir, path: &str, inodes: &mut Vec<(u64, u64)>, out: &mut Vec<St
         inodes.push(stat.inode);
         let size = if stat.kind == FileKind::Directory { 0 } else { stat.size };
         let links = if stat.kind == FileKind::Directory { 0 } else { stat.links };
-        let mut line = format!("{name} {:?} {:o} {} {} {size} {} {links} {twin:?}", stat.kind, stat.mode, stat.uid, stat.gid, stat.mtime);
+        let mut line = format!(
+            "{name} {:?} {:o} {} {} {size} {} {links} {twin:?}",
+            stat.kind, stat.mode, stat.uid, stat.gid, stat.mtime
+        );
         for (key, value) in dir.xattrs(&entry.name).unwrap() {
             line += &format!(" {}={}", model::path::shown(&key), model::path::shown(&value));
         }
@@ -93,12 +96,37 @@ fn ways_are_those_of_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     sh(&format!("{TREE} && tar -cf ../t.tar ."), dir.path());
     let roots = [dir.path().join("t"), dir.path().join("t.tar")].map(|path| Root::open(&path).unwrap());
-    for path in ["", ".", "f", "d", "d/", "d//e/./big", "link", "link/e", "d/abs", "d/abs/big", "up", "up/f", "../f", "d/../f", "f/x", "no", "no/x", "fifo", "d/../../f"] {
+    for path in [
+        "",
+        ".",
+        "f",
+        "d",
+        "d/",
+        "d//e/./big",
+        "link",
+        "link/e",
+        "d/abs",
+        "d/abs/big",
+        "up",
+        "up/f",
+        "../f",
+        "d/../f",
+        "f/x",
+        "no",
+        "no/x",
+        "fifo",
+        "d/../../f",
+    ] {
         let path = HostPath::from(path);
         let said = roots.each_ref().map(|root| {
-            let kind = root.stat(&path).map(|stat| stat.kind).map_err(|error| error.to_string() + &error.problem.to_string());
-            let dir = root.open_dir(&path).map(|dir| dir.entries().unwrap().len()).map_err(|error| error.problem.to_string());
-            let inside = root.open_dir_inside(&path).map(|dir| dir.entries().unwrap().len()).map_err(|error| error.problem.to_string());
+            let kind =
+                root.stat(&path).map(|stat| stat.kind).map_err(|error| error.to_string() + &error.problem.to_string());
+            let dir =
+                root.open_dir(&path).map(|dir| dir.entries().unwrap().len()).map_err(|error| error.problem.to_string());
+            let inside = root
+                .open_dir_inside(&path)
+                .map(|dir| dir.entries().unwrap().len())
+                .map_err(|error| error.problem.to_string());
             let file = root.read(&path, 1 << 20).map_err(|error| error.problem.to_string());
             let link = root.read_link(&path).map_err(|error| error.problem.to_string());
             format!("{kind:?} {dir:?} {inside:?} {:?} {link:?}", file.map(|bytes| bytes.len()))
@@ -110,15 +138,16 @@ fn ways_are_those_of_a_directory() {
 #[test]
 fn damage_costs_what_it_hits_and_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    sh("mkdir t && cd t && echo 1 > a && echo 2 > b && ln -s a s && tar -cf ../whole.tar a b && head -c 1500 ../whole.tar > ../cut.tar \
+    sh(
+        "mkdir t && cd t && echo 1 > a && echo 2 > b && ln -s a s && tar -cf ../whole.tar a b && head -c 1500 ../whole.tar > ../cut.tar \
         && gzip < ../whole.tar | head -c 60 > ../cut.gz && tar -cf ../out.tar -P --transform='s,^b$,../b,' a b \
-        && tar -cf ../over.tar --transform='s,^b$,s/b,' a s b && echo text > ../text && : > ../nothing && mkfifo ../fifo", dir.path());
+        && tar -cf ../over.tar --transform='s,^b$,s/b,' a s b && echo text > ../text && : > ../nothing && mkfifo ../fifo",
+        dir.path(),
+    );
     let open = |name: &str| Root::open(&dir.path().join(name));
-    for (name, names, finding) in [
-        ("cut.tar", 1, "archive-damaged"),
-        ("out.tar", 1, "entry-refused"),
-        ("over.tar", 2, "entry-refused"),
-    ] {
+    for (name, names, finding) in
+        [("cut.tar", 1, "archive-damaged"), ("out.tar", 1, "entry-refused"), ("over.tar", 2, "entry-refused")]
+    {
         let root = open(name).unwrap();
         assert_eq!(root.open_dir(&HostPath::default()).unwrap().entries().unwrap().len(), names, "{name}");
         assert_eq!(root.findings().iter().map(|finding| finding.code).collect::<Vec<_>>(), [finding], "{name}");

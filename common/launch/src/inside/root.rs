@@ -58,7 +58,9 @@ fn memory(scratch: &Path) -> Result<Upper, Refusal> {
 
 /// A directory as it is.
 fn directory(root: &RootFiles, top: &Path) -> Result<(), Refusal> {
-    let Some(folder) = root.lower.first() else { return Err(Refusal::setup("cannot mount the root", "no folder is named")) };
+    let Some(folder) = root.lower.first() else {
+        return Err(Refusal::setup("cannot mount the root", "no folder is named"));
+    };
     let step = format!("cannot take '{}' as the root", folder.display());
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = mount::open_tree(rustix::fs::CWD, folder, flags).step(&step)?;

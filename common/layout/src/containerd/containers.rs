@@ -15,7 +15,14 @@ use crate::json::{self, Notes};
 use crate::oci::spec::Spec;
 
 /// All containers of a namespace, newest first; with a prefix, those whose id begins with it.
-pub(crate) fn read(root: &Root, folder: &HostPath, namespace: &Bucket, store: usize, prefix: &str, notes: &mut Notes) -> Vec<Container> {
+pub(crate) fn read(
+    root: &Root,
+    folder: &HostPath,
+    namespace: &Bucket,
+    store: usize,
+    prefix: &str,
+    notes: &mut Notes,
+) -> Vec<Container> {
     let all = namespace.bucket("containers").into_iter().flat_map(Bucket::buckets);
     let mut out = Vec::new();
     for (raw_id, bucket) in all.filter(|(id, _)| id.starts_with(prefix.as_bytes())) {
@@ -65,7 +72,10 @@ fn container(
     Container {
         store,
         names: name(&labels).into_iter().collect(),
-        image_id: namespace.at([b"images", image.as_bytes()]).and_then(content::target).map(|(digest, ..)| digest.into()),
+        image_id: namespace
+            .at([b"images", image.as_bytes()])
+            .and_then(content::target)
+            .map(|(digest, ..)| digest.into()),
         image,
         path,
         args,
@@ -84,7 +94,9 @@ fn container(
 /// A name that a person gave it: nerdctl's, or that of Kubernetes, put together as dockershim did
 /// (`k8s_CONTAINER_POD_NAMESPACE`).
 fn name(labels: &[(String, String)]) -> Option<String> {
-    let label = |key: &str| labels.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+    let label = |key: &str| {
+        labels.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
     if let Some(name) = label("nerdctl/name") {
         return Some(name.to_string());
     }
@@ -100,9 +112,11 @@ fn state(root: &Root, folder: &HostPath, id: &Id, notes: &mut Notes) -> State {
     let Some(raw) = json::read_if_there(root, &path, notes) else { return State::default() };
     let Some(status) = json::value(&raw, notes.at(&path)) else { return State::default() };
     let number = |key: &str| status.get(key).and_then(Value::as_i64);
-    let time = |key: &str| number(key).filter(|&nanos| nanos > 0).map(|nanos| {
-        Timestamp::new(nanos.div_euclid(1_000_000_000), u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0))
-    });
+    let time = |key: &str| {
+        number(key).filter(|&nanos| nanos > 0).map(|nanos| {
+            Timestamp::new(nanos.div_euclid(1_000_000_000), u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0))
+        })
+    };
     let (started, finished) = (time("StartedAt"), time("FinishedAt"));
     State {
         status: match (started, finished) {

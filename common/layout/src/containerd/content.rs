@@ -57,7 +57,8 @@ impl<'a> Content<'a> {
         out.manifest = manifest;
         let Some(value) = json::value(&out.manifest, notes.at(&self.path(&digest))) else { return out };
         out.layers = descriptors(value.get("layers")).into_iter().map(|it| (it.digest, it.size)).collect();
-        out.stored += out.layers.iter().filter(|(digest, _)| self.find(digest).is_some()).map(|(_, size)| size).sum::<u64>();
+        out.stored +=
+            out.layers.iter().filter(|(digest, _)| self.find(digest).is_some()).map(|(_, size)| size).sum::<u64>();
         match value.get("config").and_then(Descriptor::read) {
             Some(config) => self.config(&config, &mut out, notes),
             None => notes.add("manifest-damaged", "it names no config"),
@@ -97,7 +98,8 @@ impl<'a> Content<'a> {
     /// (platform unknown) never.
     fn choose(&self, manifests: &[Descriptor]) -> Option<Digest> {
         let here = manifests.iter().filter(|it| !it.is_attestation() && self.find(&it.digest).is_some());
-        here.min_by_key(|it| (it.os() != "linux", !self.is_unpacked(it), it.architecture() != "amd64")).map(|it| it.digest)
+        here.min_by_key(|it| (it.os() != "linux", !self.is_unpacked(it), it.architecture() != "amd64"))
+            .map(|it| it.digest)
     }
 
     /// Whether a manifest's config is here too: of other platforms often only the manifest is.

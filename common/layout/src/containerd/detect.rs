@@ -28,10 +28,11 @@ fn in_folder(root: &Root, folder: &HostPath, recorded: &[u8], but: &[&str]) -> F
     let mut notes = Notes::new("", folder);
     let mut stores = Vec::new();
     if let Some(file) = File::meta(root, folder, &mut notes)
-        && let Some(database) = file.open(&mut notes) {
-            let names = metadata::namespaces(&database).into_iter().filter(|name| !but.contains(&name.as_str()));
-            stores.extend(names.map(|name| store(&database, folder, recorded, &name)));
-        }
+        && let Some(database) = file.open(&mut notes)
+    {
+        let names = metadata::namespaces(&database).into_iter().filter(|name| !but.contains(&name.as_str()));
+        stores.extend(names.map(|name| store(&database, folder, recorded, &name)));
+    }
     // The folder is containerd's all the same: with no store at all the damage would pass for another layout.
     if stores.is_empty() && but.is_empty() && !notes.list.is_empty() {
         stores.push(bare(folder, recorded, "default", "overlayfs"));

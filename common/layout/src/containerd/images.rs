@@ -97,7 +97,8 @@ fn image(
         true => None,
         false => json::value(&resolved.config, notes.at(&resolved.config_path)).map(ImageConfig::new),
     };
-    let layers = config.as_ref().map(|config| layers(&config.diff_ids(), &resolved, content, snapshots)).unwrap_or_default();
+    let layers =
+        config.as_ref().map(|config| layers(&config.diff_ids(), &resolved, content, snapshots)).unwrap_or_default();
     let (tags, digests) = naming.shown(&target, named);
     Image {
         id: target.into(),

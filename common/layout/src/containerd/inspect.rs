@@ -90,13 +90,23 @@ fn extension(raw: &[u8]) -> Value {
 
 /// An image, with the names that the engine shows. `stored` is the size of its blobs, which docker 28 and later show
 /// here, while its list counts the snapshots too.
-pub(crate) fn image(image: &Image, named: &Named, config: &ImageConfig, stored: u64, tags: &[String], digests: &[String]) -> Value {
+pub(crate) fn image(
+    image: &Image,
+    named: &Named,
+    config: &ImageConfig,
+    stored: u64,
+    tags: &[String],
+    digests: &[String],
+) -> Value {
     let id = format!("sha256:{}", image.id.as_str());
     let mut out = Map::new();
     out.insert("Id".into(), id.clone().into());
     out.insert("RepoTags".into(), tags.into());
     out.insert("RepoDigests".into(), digests.into());
-    out.insert("Parent".into(), image.parent.as_ref().map_or(String::new(), |id| format!("sha256:{}", id.as_str())).into());
+    out.insert(
+        "Parent".into(),
+        image.parent.as_ref().map_or(String::new(), |id| format!("sha256:{}", id.as_str())).into(),
+    );
     out.append(&mut config.inspect());
     // Docker takes the last step's (moby daemon/containerd/image_inspect.go, v29.7.2).
     if out.get("Comment").is_none_or(|comment| comment == "") {
@@ -108,7 +118,8 @@ pub(crate) fn image(image: &Image, named: &Named, config: &ImageConfig, stored: 
     out.insert("Metadata".into(), json!({"LastTagTime": time(named.updated)}));
     out.insert("Descriptor".into(), json!({"mediaType": named.media_type, "digest": id, "size": named.size}));
     if !named.labels.is_empty() {
-        let labels = named.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>();
+        let labels =
+            named.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>();
         out.insert("Containerd".into(), json!({"Labels": labels, "Names": named.names}));
     }
     Value::Object(out)

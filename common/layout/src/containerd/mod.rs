@@ -69,7 +69,8 @@ struct AsRecorded;
 
 impl Naming for AsRecorded {
     fn shown(&self, target: &Digest, named: &Named) -> (Vec<String>, Vec<String>) {
-        let (digests, tags): (Vec<String>, Vec<String>) = named.names.iter().cloned().partition(|name| name.contains("@sha256:"));
+        let (digests, tags): (Vec<String>, Vec<String>) =
+            named.names.iter().cloned().partition(|name| name.contains("@sha256:"));
         // CRI also names each image by its config's digest.
         let tags: Vec<String> = tags.into_iter().filter(|name| !name.starts_with("sha256:")).collect();
         let by_tag = tags.iter().map(|tag| format!("{}@{target}", repository(tag)));
@@ -94,7 +95,10 @@ pub(crate) fn repository(name: &str) -> &str {
 
 pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
     let (key, _) = with_namespace(root, &store.home, &store.namespace, "", |namespace, _| {
-        namespace.at([b"containers", container.id.as_str().as_bytes()]).map(|bucket| bucket.text("snapshotKey")).unwrap_or_default()
+        namespace
+            .at([b"containers", container.id.as_str().as_bytes()])
+            .map(|bucket| bucket.text("snapshotKey"))
+            .unwrap_or_default()
     });
     snapshot_rootfs(root, &store.home, &store.namespace, container, &key)
 }
@@ -146,7 +150,9 @@ pub(crate) fn inspect_container(root: &Root, stores: &[Store], container: &Conta
     let subject = format!("container {}", container.id.short());
     with_namespace(root, &store.home, &store.namespace, &subject, |namespace, notes| {
         let bucket = namespace.at([b"containers", container.id.as_str().as_bytes()]);
-        bucket.map(|bucket| inspect::container(container, &store.namespace, bucket, &containers::spec(bucket, notes))).unwrap_or_default()
+        bucket
+            .map(|bucket| inspect::container(container, &store.namespace, bucket, &containers::spec(bucket, notes)))
+            .unwrap_or_default()
     })
 }
 

@@ -44,7 +44,12 @@ pub(crate) fn file(root: &Root, folder: &HostPath, snapshotter: &str, notes: &mu
 }
 
 impl<'a> Snapshots<'a> {
-    pub fn new(namespace: &'a Bucket<'a>, own: Option<&'a Database<'a>>, folder: &HostPath, snapshotter: &str) -> Snapshots<'a> {
+    pub fn new(
+        namespace: &'a Bucket<'a>,
+        own: Option<&'a Database<'a>>,
+        folder: &HostPath,
+        snapshotter: &str,
+    ) -> Snapshots<'a> {
         Snapshots {
             keys: namespace.at([b"snapshots", snapshotter.as_bytes()]),
             names: own.and_then(|own| own.root.at([b"v1", b"snapshots"])),

@@ -58,7 +58,8 @@ pub(crate) fn own_libpod(root: &Root, stores: &[Store], index: usize, notes: &mu
     let store = &stores[index];
     let libpod = Libpod::open(root, &store.home, notes)?;
     let driver = libpod.setup(notes).graph_driver;
-    let mut here = (0..stores.len()).filter(|&at| stores[at].home == store.home && stores[at].generation == store.generation);
+    let mut here =
+        (0..stores.len()).filter(|&at| stores[at].home == store.home && stores[at].generation == store.generation);
     let owner = here.clone().find(|&at| records::prefix(&stores[at].driver) == driver).or_else(|| here.next());
     (owner == Some(index)).then_some(libpod)
 }
@@ -67,13 +68,15 @@ pub(crate) fn own_libpod(root: &Root, stores: &[Store], index: usize, notes: &mu
 pub(crate) fn parts(root: &Root, store: &Store, libpod: &Libpod, record: &Record, notes: &mut Notes) -> Option<Parts> {
     let (config, state) = record.values(notes)?;
     let options = |raw: &[u8]| serde_json::from_slice(raw).unwrap_or_default();
-    let mut networks: Vec<(String, Value)> = record.networks.iter().map(|(name, raw)| (name.clone(), options(raw))).collect();
+    let mut networks: Vec<(String, Value)> =
+        record.networks.iter().map(|(name, raw)| (name.clone(), options(raw))).collect();
     if networks.is_empty() {
         let recorded = config.get("newNetworks").and_then(Value::as_object);
         networks = recorded.into_iter().flatten().map(|(name, options)| (name.clone(), options.clone())).collect();
     }
     networks.sort_by(|a, b| a.0.cmp(&b.0));
-    let spec = started_spec(root, store, &record.id, notes).unwrap_or_else(|| config.get("spec").cloned().unwrap_or_default());
+    let spec =
+        started_spec(root, store, &record.id, notes).unwrap_or_else(|| config.get("spec").cloned().unwrap_or_default());
     let network = shared(libpod, &config, "netNsCtr");
     let network = network.as_ref().unwrap_or(&config);
     let names = shared(libpod, &config, "utsNsCtr");
@@ -198,7 +201,9 @@ fn ports(config: &Value) -> Vec<PortBinding> {
 /// One mapping. Before 3.4 the keys were those of CNI, without ranges.
 fn binding(mapping: &Value) -> Vec<PortBinding> {
     let number = |keys: [&str; 2]| keys.iter().find_map(|key| u16::try_from(mapping.get(*key)?.as_u64()?).ok());
-    let (Some(inside), outside) = (number(["container_port", "containerPort"]), number(["host_port", "hostPort"]).unwrap_or(0)) else {
+    let (Some(inside), outside) =
+        (number(["container_port", "containerPort"]), number(["host_port", "hostPort"]).unwrap_or(0))
+    else {
         return Vec::new();
     };
     let text = |keys: [&str; 2]| keys.iter().find_map(|key| mapping.get(*key)?.as_str()).unwrap_or_default();
@@ -219,7 +224,9 @@ fn exposed(config: &Value) -> Vec<(u16, Protocol)> {
     let all = config.get("exposedPorts").and_then(Value::as_object).into_iter().flatten();
     let mut out: Vec<(u16, Protocol)> = all
         .filter_map(|(port, protocols)| Some((port.parse().ok()?, protocols)))
-        .flat_map(|(port, protocols)| texts(protocols).into_iter().filter_map(move |word| Some((port, Protocol::parse(&word)?))))
+        .flat_map(|(port, protocols)| {
+            texts(protocols).into_iter().filter_map(move |word| Some((port, Protocol::parse(&word)?)))
+        })
         .collect();
     out.sort();
     out
@@ -232,7 +239,8 @@ pub(crate) fn mounts(store: &Store, parts: &Parts) -> Vec<Mount> {
     let mut out: Vec<Mount> = entries(config, "namedVolumes").filter_map(|volume| named(store, volume)).collect();
     out.extend(entries(config, "ctrImageVolumes").filter_map(from_image));
     let wanted = texts(config.get("userVolumes").unwrap_or(&Value::Null));
-    let overlays: Vec<&str> = entries(config, "overlayVolumes").filter_map(|volume| volume.get("dest")?.as_str()).collect();
+    let overlays: Vec<&str> =
+        entries(config, "overlayVolumes").filter_map(|volume| volume.get("dest")?.as_str()).collect();
     let is_wanted = |destination: &str| wanted.iter().any(|it| it == destination) || overlays.contains(&destination);
     let has = |out: &[Mount], destination: &str| out.iter().any(|mount| mount.destination == destination);
     for mount in Spec::new(&parts.spec).mounts() {

@@ -27,14 +27,24 @@ pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
 }
 
 fn is_here(root: &Root, home: &HostPath, driver: &str) -> bool {
-    let lists = [("images", "images.json"), ("layers", "layers.json"), ("containers", "containers.json"), ("layers", "volatile-layers.json")];
+    let lists = [
+        ("images", "images.json"),
+        ("layers", "layers.json"),
+        ("containers", "containers.json"),
+        ("layers", "volatile-layers.json"),
+    ];
     lists.iter().any(|(kind, list)| root.exists(&home.join(format!("{driver}-{kind}/{list}"))))
 }
 
 fn store(root: &Root, home: &HostPath, driver: &str, setup: &Setup) -> Store {
-    let recorded = if setup.graph_root.starts_with('/') { setup.graph_root.trim_end_matches('/') } else { "/var/lib/containers/storage" };
+    let recorded = if setup.graph_root.starts_with('/') {
+        setup.graph_root.trim_end_matches('/')
+    } else {
+        "/var/lib/containers/storage"
+    };
     // Says whether a program, fuse-overlayfs, makes the mounts (drivers/overlay/overlay.go, v1.59.1).
-    let with_program = root.read(&home.join("overlay/.has-mount-program"), 64).is_ok_and(|said| said.trim_ascii() == b"true");
+    let with_program =
+        root.read(&home.join("overlay/.has-mount-program"), 64).is_ok_and(|said| said.trim_ascii() == b"true");
     Store {
         generation: Generation::ContainersStorage,
         driver: match driver {
@@ -45,6 +55,10 @@ fn store(root: &Root, home: &HostPath, driver: &str, setup: &Setup) -> Store {
         home: home.clone(),
         recorded: recorded.as_bytes().into(),
         namespace: "".into(),
-        evidence: ["images", "layers", "containers"].iter().map(|kind| home.join(format!("{driver}-{kind}"))).filter(|path| root.is_dir(path)).collect(),
+        evidence: ["images", "layers", "containers"]
+            .iter()
+            .map(|kind| home.join(format!("{driver}-{kind}")))
+            .filter(|path| root.is_dir(path))
+            .collect(),
     }
 }

@@ -68,7 +68,8 @@ fn mounted(one: &Mount, parts: &Parts) -> Value {
     let is_this = |key: &str, value: &Value| value.get(key).and_then(Value::as_str) == Some(&one.destination);
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let volume = list(parts.config.get("namedVolumes")).into_iter().find(|volume| is_this("dest", volume));
-    let found = volume.or_else(|| list(parts.spec.get("mounts")).into_iter().find(|mount| is_this("destination", mount)));
+    let found =
+        volume.or_else(|| list(parts.spec.get("mounts")).into_iter().find(|mount| is_this("destination", mount)));
     let options = found.map(|found| texts(found.get("options").unwrap_or(&Value::Null))).unwrap_or_default();
     let mut out = mount(one);
     out["Propagation"] = options.into_iter().find(|option| WORDS.contains(&option.as_str())).unwrap_or_default().into();
@@ -156,7 +157,8 @@ fn bindings(parts: &Parts, with_exposed: bool) -> Map<String, Value> {
     let mut out = Map::new();
     for binding in &parts.ports {
         let (address, port) = binding.host.unwrap_or((None, 0));
-        let host = json!({"HostIp": address.map(|it| it.to_string()).unwrap_or_default(), "HostPort": port.to_string()});
+        let host =
+            json!({"HostIp": address.map(|it| it.to_string()).unwrap_or_default(), "HostPort": port.to_string()});
         match out.entry(key(binding.port, binding.protocol)).or_insert_with(|| json!([])) {
             Value::Array(list) => list.push(host),
             _ => unreachable!("only lists are put in"),
@@ -172,18 +174,24 @@ fn bindings(parts: &Parts, with_exposed: bool) -> Map<String, Value> {
 
 fn network_settings(parts: &Parts) -> Value {
     let status = parts.state.get("networkStatus").unwrap_or(&Value::Null);
-    let one = |(name, options): &(String, Value)| (name.clone(), endpoint(name, options, status.get(name).unwrap_or(&Value::Null)));
+    let one = |(name, options): &(String, Value)| {
+        (name.clone(), endpoint(name, options, status.get(name).unwrap_or(&Value::Null)))
+    };
     json!({"Networks": parts.networks.iter().map(one).collect::<Map<_, _>>(), "Ports": bindings(parts, true)})
 }
 
 /// What a container has on a network: `networkStatus` is written while it runs (containers/common libnetwork/types,
 /// v0.64).
 fn endpoint(name: &str, options: &Value, status: &Value) -> Value {
-    let interface = status.get("interfaces").and_then(Value::as_object).and_then(|all| all.values().next()).unwrap_or(&Value::Null);
+    let interface =
+        status.get("interfaces").and_then(Value::as_object).and_then(|all| all.values().next()).unwrap_or(&Value::Null);
     let subnets = interface.get("subnets").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
-    let subnet = |six: bool| subnets.iter().find(|subnet| text(subnet, "ipnet").contains(':') == six).unwrap_or(&Value::Null);
-    let split = |net: String| net.split_once('/').map_or((net.clone(), 0), |(ip, size)| (ip.to_string(), size.parse().unwrap_or(0u32)));
+    let subnet =
+        |six: bool| subnets.iter().find(|subnet| text(subnet, "ipnet").contains(':') == six).unwrap_or(&Value::Null);
+    let split = |net: String| {
+        net.split_once('/').map_or((net.clone(), 0), |(ip, size)| (ip.to_string(), size.parse().unwrap_or(0u32)))
+    };
     let ((ip4, size4), (ip6, size6)) = (split(text(subnet(false), "ipnet")), split(text(subnet(true), "ipnet")));
     json!({
         "IPAMConfig": null,
@@ -212,7 +220,11 @@ pub(crate) fn image(image: &Image, store: &Store, entry: &records::Image, config
     out.append(&mut config.inspect());
     if !is_docker(image) {
         let comment = config.first_comment();
-        out.entry("Comment").and_modify(|it| if it == "" { *it = comment.into() });
+        out.entry("Comment").and_modify(|it| {
+            if it == "" {
+                *it = comment.into()
+            }
+        });
     }
     out.insert("Size".into(), image.size.into());
     out.insert("GraphDriver".into(), json!({"Data": null, "Name": records::prefix(&store.driver)}));

@@ -84,7 +84,12 @@ impl Libpod {
                 self.rows(database, &sql, notes, |row| {
                     let state: Option<String> = row.get(2)?;
                     let (id, config): (String, String) = (row.get(0)?, row.get(1)?);
-                    Ok(Record { id, config: config.into(), state: state.unwrap_or_default().into(), networks: Vec::new() })
+                    Ok(Record {
+                        id,
+                        config: config.into(),
+                        state: state.unwrap_or_default().into(),
+                        networks: Vec::new(),
+                    })
                 })
             }
         }
@@ -106,7 +111,9 @@ impl Libpod {
                 let all = root.bucket(bucket).into_iter().flat_map(bolt::Bucket::buckets);
                 all.filter_map(|(_, one)| Some(one.get("config")?.to_vec())).collect()
             }),
-            Kind::Sqlite(database) => self.rows(database, sql, notes, |row| row.get::<_, String>(0).map(String::into_bytes)),
+            Kind::Sqlite(database) => {
+                self.rows(database, sql, notes, |row| row.get::<_, String>(0).map(String::into_bytes))
+            }
         }
     }
 
@@ -123,7 +130,13 @@ impl Libpod {
         }
     }
 
-    fn rows<T>(&self, database: &Database, sql: &str, notes: &mut Notes, map: impl FnMut(&rusqlite::Row) -> rusqlite::Result<T>) -> Vec<T> {
+    fn rows<T>(
+        &self,
+        database: &Database,
+        sql: &str,
+        notes: &mut Notes,
+        map: impl FnMut(&rusqlite::Row) -> rusqlite::Result<T>,
+    ) -> Vec<T> {
         let (rows, ended) = database.rows(sql, map);
         if let Some(error) = ended {
             notes.at(&self.path).add("database-damaged", error.to_string());
@@ -159,7 +172,8 @@ impl Record {
     /// Config and state as JSON; `None` with a finding where the config is none.
     pub fn values(&self, notes: &mut Notes) -> Option<(Value, Value)> {
         let config = json::value(&self.config, notes)?;
-        let state = if self.state.is_empty() { Value::Null } else { json::value(&self.state, notes).unwrap_or_default() };
+        let state =
+            if self.state.is_empty() { Value::Null } else { json::value(&self.state, notes).unwrap_or_default() };
         Some((config, state))
     }
 }
@@ -204,10 +218,15 @@ mod tests {
         let found: Vec<(String, String, String)> = libpod
             .containers("ab", &mut notes)
             .into_iter()
-            .map(|record| (record.id, String::from_utf8(record.config).unwrap(), String::from_utf8(record.state).unwrap()))
+            .map(|record| {
+                (record.id, String::from_utf8(record.config).unwrap(), String::from_utf8(record.state).unwrap())
+            })
             .collect();
         let row = |id: &str, config: &str, state: &str| (id.to_string(), config.to_string(), state.to_string());
-        assert_eq!(found, [row("ab12", r#"{"id":"ab12","name":"web"}"#, r#"{"state":3}"#), row("ab34", r#"{"id":"ab34"}"#, "")]);
+        assert_eq!(
+            found,
+            [row("ab12", r#"{"id":"ab12","name":"web"}"#, r#"{"state":3}"#), row("ab34", r#"{"id":"ab34"}"#, "")]
+        );
         assert_eq!(libpod.containers("", &mut notes).len(), 3);
         assert_eq!(libpod.containers("a' OR '1'='1", &mut notes).len(), 0);
         assert_eq!(libpod.setup(&mut notes).graph_root, "/srv/storage");

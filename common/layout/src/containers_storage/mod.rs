@@ -10,7 +10,9 @@ mod libpod;
 mod records;
 
 use hostfs::Root;
-use model::{Container, Digest, HostPath, Id, IdMap, Image, LogForm, LogPlace, Network, Rootfs, Store, Timestamp, Volume};
+use model::{
+    Container, Digest, HostPath, Id, IdMap, Image, LogForm, LogPlace, Network, Rootfs, Store, Timestamp, Volume,
+};
 use serde_json::Value;
 
 use crate::containerd::repository;
@@ -36,12 +38,20 @@ pub(crate) fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<I
     let mut notes = Notes::new("", &store.home);
     let layers = Layers::read(root, store, &mut notes);
     let entries = records::images(root, store, &mut notes);
-    let mut out: Vec<Image> = entries.iter().filter_map(|entry| image(root, store, index, &layers, entry, &mut notes)).collect();
+    let mut out: Vec<Image> =
+        entries.iter().filter_map(|entry| image(root, store, index, &layers, entry, &mut notes)).collect();
     out.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
     (out, notes.list)
 }
 
-fn image(root: &Root, store: &Store, index: usize, layers: &Layers, entry: &records::Image, notes: &mut Notes) -> Option<Image> {
+fn image(
+    root: &Root,
+    store: &Store,
+    index: usize,
+    layers: &Layers,
+    entry: &records::Image,
+    notes: &mut Notes,
+) -> Option<Image> {
     let Some(id) = Id::new(&entry.id) else {
         notes.add("id-odd", format!("image '{}' has an id that no path can hold; it is left out", entry.id));
         return None;
@@ -51,7 +61,8 @@ fn image(root: &Root, store: &Store, index: usize, layers: &Layers, entry: &reco
     let mut own = Notes::new(format!("image {}", id.short()), &record);
     let config = json::read(root, &record, &mut own).unwrap_or_default();
     let value = if config.is_empty() { Value::Null } else { json::value(&config, own.at(&record)).unwrap_or_default() };
-    let chain: Vec<_> = layers.chain(&entry.layer, own.at(&record)).into_iter().map(|layer| layers.reference(layer)).collect();
+    let chain: Vec<_> =
+        layers.chain(&entry.layer, own.at(&record)).into_iter().map(|layer| layers.reference(layer)).collect();
     let manifest = json::read_if_there(root, &records::big_data(&folder, "manifest"), &mut own);
     notes.list.append(&mut own.list);
     let (tags, digests) = names(entry);
@@ -73,7 +84,8 @@ fn image(root: &Root, store: &Store, index: usize, layers: &Layers, entry: &reco
 /// Names with tags as podman shows them, and each repository with the image's digest.
 fn names(entry: &records::Image) -> (Vec<String>, Vec<String>) {
     let all = entry.names.clone().unwrap_or_default();
-    let (mut digests, mut tags): (Vec<String>, Vec<String>) = all.into_iter().partition(|name| name.contains("@sha256:"));
+    let (mut digests, mut tags): (Vec<String>, Vec<String>) =
+        all.into_iter().partition(|name| name.contains("@sha256:"));
     if entry.digest.parse::<Digest>().is_ok() {
         digests.extend(tags.iter().map(|tag| format!("{}@{}", repository(tag), entry.digest)));
     }
@@ -133,7 +145,10 @@ pub(crate) fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<
     let mut notes = Notes::new("", &store.home);
     let Some(libpod) = containers::own_libpod(root, stores, index, &mut notes) else { return (Vec::new(), notes.list) };
     let configs = libpod.volumes(&mut notes);
-    let mut out: Vec<Volume> = configs.iter().filter_map(|raw| volume(root, store, index, &json::value(raw, notes.at(&libpod.path))?)).collect();
+    let mut out: Vec<Volume> = configs
+        .iter()
+        .filter_map(|raw| volume(root, store, index, &json::value(raw, notes.at(&libpod.path))?))
+        .collect();
     out.sort_by(|a, b| a.name.cmp(&b.name));
     (out, notes.list)
 }
@@ -141,7 +156,9 @@ pub(crate) fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<
 fn volume(root: &Root, store: &Store, index: usize, config: &Value) -> Option<Volume> {
     let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
     let name = Some(text("name")).filter(|name| !name.is_empty())?;
-    let data = Id::new(&name).map(|name| store.home.join("volumes").join(name.as_str()).join("_data")).filter(|path| root.is_dir(path));
+    let data = Id::new(&name)
+        .map(|name| store.home.join("volumes").join(name.as_str()).join("_data"))
+        .filter(|path| root.is_dir(path));
     let driver = Some(text("volumeDriver")).filter(|driver| !driver.is_empty()).unwrap_or_else(|| "local".into());
     Some(Volume {
         store: index,
@@ -174,7 +191,9 @@ fn network_files(root: &Root, store: &Store) -> Vec<HostPath> {
     let mut out = Vec::new();
     for folder in folders {
         let entries = root.open_dir(&folder).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
-        out.extend(entries.into_iter().filter(|entry| entry.name.ends_with(b".json")).map(|entry| folder.join(&entry.name)));
+        out.extend(
+            entries.into_iter().filter(|entry| entry.name.ends_with(b".json")).map(|entry| folder.join(&entry.name)),
+        );
     }
     out
 }
@@ -261,10 +280,15 @@ pub(crate) fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<
             let spec = folder.map(|folder| folder.join("config.json")).filter(|path| root.exists(path));
             std::iter::once(container.record.clone()).chain(spec).collect()
         }
-        Object::Image(image) => vec![image.record.clone(), records::folder_of(&stores[image.store], "images").join("images.json")],
+        Object::Image(image) => {
+            vec![image.record.clone(), records::folder_of(&stores[image.store], "images").join("images.json")]
+        }
         Object::Volume(volume) => {
             let home = &stores[volume.store].home;
-            [home.join("db.sql"), home.join("libpod/bolt_state.db")].into_iter().filter(|path| root.exists(path)).collect()
+            [home.join("db.sql"), home.join("libpod/bolt_state.db")]
+                .into_iter()
+                .filter(|path| root.exists(path))
+                .collect()
         }
         Object::Network(network) => vec![network.record.clone()],
     }

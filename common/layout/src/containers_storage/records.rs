@@ -73,7 +73,9 @@ fn list<T: for<'a> Deserialize<'a>>(root: &Root, store: &Store, folder: &str, na
             let id = entry.get("id").and_then(Value::as_str).unwrap_or("?").to_string();
             match serde_json::from_value(entry) {
                 Ok(entry) => out.push(entry),
-                Err(error) => notes.at(&path).add("record-damaged", format!("the entry of '{id}' is left out: {error}")),
+                Err(error) => {
+                    notes.at(&path).add("record-damaged", format!("the entry of '{id}' is left out: {error}"))
+                }
             }
         }
     }

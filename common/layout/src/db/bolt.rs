@@ -59,7 +59,10 @@ impl<'a> Database<'a> {
                 None if found.damage.is_empty() => return Ok(found),
                 None => best = Some(found),
                 Some(newer) if found.damage.is_empty() => {
-                    found.damage = vec![format!("the newest state is damaged ({}); the one before it was read", newer.damage.join("; "))];
+                    found.damage = vec![format!(
+                        "the newest state is damaged ({}); the one before it was read",
+                        newer.damage.join("; ")
+                    )];
                     return Ok(found);
                 }
                 Some(_) => {}
@@ -184,7 +187,8 @@ impl Meta {
             Some(meta) => vec![meta.page_size],
             None => (9..=16).map(|power| 1 << power).collect(),
         };
-        let second = sizes.into_iter().find_map(|size| Meta::parse(bytes.get(size..)?).filter(|meta| meta.page_size == size));
+        let second =
+            sizes.into_iter().find_map(|size| Meta::parse(bytes.get(size..)?).filter(|meta| meta.page_size == size));
         first.into_iter().chain(second).collect()
     }
 
@@ -194,7 +198,12 @@ impl Meta {
         let page_size = order.u32(body, 8)? as usize;
         let right = order.u64(body, 56)? == fnv1a(&body[..56]) && order.u32(body, 4)? == 2;
         let sensible = page_size.is_power_of_two() && (512..=1 << 20).contains(&page_size);
-        (right && sensible).then_some(Meta { order, page_size, root: order.u64(body, 16)?, transaction: order.u64(body, 48)? })
+        (right && sensible).then_some(Meta {
+            order,
+            page_size,
+            root: order.u64(body, 16)?,
+            transaction: order.u64(body, 48)?,
+        })
     }
 }
 
@@ -204,7 +213,8 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 fn read_state<'a>(bytes: &'a [u8], meta: &Meta) -> Database<'a> {
-    let mut reader = Reader { bytes, meta: *meta, seen: HashSet::new(), budget: bytes.len() / HEADER, damage: Vec::new() };
+    let mut reader =
+        Reader { bytes, meta: *meta, seen: HashSet::new(), budget: bytes.len() / HEADER, damage: Vec::new() };
     let root = reader.bucket_of_page(meta.root, 0);
     Database { root, transaction: meta.transaction, damage: reader.damage }
 }
@@ -304,7 +314,11 @@ impl<'a> Reader<'a> {
         let middle = start.checked_add(key_size)?;
         let key = page.get(start..middle)?;
         let value = page.get(middle..middle.checked_add(value_size)?)?;
-        let item = if flags & IS_BUCKET == 0 { Item::Value(value) } else { Item::Bucket(self.bucket(value, key, depth + 1)?) };
+        let item = if flags & IS_BUCKET == 0 {
+            Item::Value(value)
+        } else {
+            Item::Bucket(self.bucket(value, key, depth + 1)?)
+        };
         items.push((key, item));
         Some(())
     }

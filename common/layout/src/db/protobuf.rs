@@ -50,7 +50,9 @@ impl<'a> Iterator for Fields<'a> {
                 let (bytes, rest) = rest.split_at_checked(usize::try_from(size).ok()?)?;
                 (Value::Bytes(bytes), rest)
             }
-            5 => rest.split_first_chunk::<4>().map(|(raw, rest)| (Value::Number(u32::from_le_bytes(*raw).into()), rest))?,
+            5 => rest
+                .split_first_chunk::<4>()
+                .map(|(raw, rest)| (Value::Number(u32::from_le_bytes(*raw).into()), rest))?,
             _ => return None,
         };
         self.rest = rest;
@@ -85,7 +87,10 @@ mod tests {
     fn a_log_entry_of_docker_is_read() {
         let message = b"\x0a\x06stdout\x10\xff\xdf\xd7\x8e\xa1\x88\xfb\xf4\x18\x1a\x05hello";
         let read: Vec<_> = fields(message).collect();
-        assert_eq!(read, [(1, Value::Bytes(b"stdout")), (2, Value::Number(1_795_225_694_995_083_263)), (3, Value::Bytes(b"hello"))]);
+        assert_eq!(
+            read,
+            [(1, Value::Bytes(b"stdout")), (2, Value::Number(1_795_225_694_995_083_263)), (3, Value::Bytes(b"hello"))]
+        );
         assert_eq!(bytes_of(message, 3), Some(&b"hello"[..]));
         let mut cut = fields(&message[..message.len() - 1]);
         assert_eq!(cut.by_ref().count(), 2);
@@ -94,7 +99,9 @@ mod tests {
 
     #[test]
     fn zig_zag_numbers_are_read() {
-        for (bytes, number) in [(&b"\x06"[..], Some(3)), (b"\x05", Some(-3)), (b"\x00", Some(0)), (b"\x80", None), (b"", None)] {
+        for (bytes, number) in
+            [(&b"\x06"[..], Some(3)), (b"\x05", Some(-3)), (b"\x00", Some(0)), (b"\x80", None), (b"", None)]
+        {
             assert_eq!(signed_varint(bytes), number, "{bytes:?}");
         }
     }

@@ -150,7 +150,8 @@ impl WalHeader {
 
     /// Carries the running checksum on over `bytes`, eight at a time.
     fn add(&self, (mut a, mut b): (u32, u32), bytes: &[u8]) -> (u32, u32) {
-        let number = |raw: [u8; 4]| if self.big_endian_sums { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) };
+        let number =
+            |raw: [u8; 4]| if self.big_endian_sums { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) };
         for pair in bytes.chunks_exact(8) {
             a = a.wrapping_add(number([pair[0], pair[1], pair[2], pair[3]])).wrapping_add(b);
             b = b.wrapping_add(number([pair[4], pair[5], pair[6], pair[7]])).wrapping_add(a);
@@ -191,7 +192,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db.sql");
         let connection = Connection::open(&path).unwrap();
-        connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(name TEXT)").unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(name TEXT)")
+            .unwrap();
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         for statement in statements {
             connection.execute_batch(statement).unwrap();

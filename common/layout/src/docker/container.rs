@@ -105,7 +105,8 @@ pub(crate) fn parse(raw: &[u8], folder: &Id, store: usize, path: &HostPath, note
     let image = record.image.take("Image", notes);
     let named = config.image.take("Config.Image", notes);
     let name = record.name.take("Name", notes);
-    let mut networks: Vec<String> = network.networks.take("NetworkSettings.Networks", notes).0.into_iter().map(|(name, _)| name).collect();
+    let mut networks: Vec<String> =
+        network.networks.take("NetworkSettings.Networks", notes).0.into_iter().map(|(name, _)| name).collect();
     networks.sort();
     Some(Container {
         id: folder.clone(),
@@ -232,7 +233,12 @@ fn time(found: Loose<String>, key: &str, notes: &mut Notes) -> Option<Timestamp>
 }
 
 /// What is mounted, by destination: `MountPoints` from 1.7 on, `Volumes` and `VolumesRW` before.
-fn mounts(points: Loose<Pairs<Loose<MountRecord>>>, volumes: Loose<Pairs<String>>, writable: Loose<Pairs<bool>>, notes: &mut Notes) -> Vec<Mount> {
+fn mounts(
+    points: Loose<Pairs<Loose<MountRecord>>>,
+    volumes: Loose<Pairs<String>>,
+    writable: Loose<Pairs<bool>>,
+    notes: &mut Notes,
+) -> Vec<Mount> {
     let mut out: Vec<Mount> = Vec::new();
     for (destination, point) in points.take("MountPoints", notes).0 {
         if let Some(point) = point.get(&format!("MountPoints '{destination}'"), notes) {
@@ -262,7 +268,14 @@ fn mount(destination: String, point: MountRecord) -> Mount {
         Some(_) => MountKind::Other,
     };
     let destination = point.destination.filter(|it| !it.is_empty()).unwrap_or(destination);
-    Mount { kind, name, source: point.source.unwrap_or_default(), destination, driver, writable: point.writable.unwrap_or(false) }
+    Mount {
+        kind,
+        name,
+        source: point.source.unwrap_or_default(),
+        destination,
+        driver,
+        writable: point.writable.unwrap_or(false),
+    }
 }
 
 /// Before 1.7 a volume is told by where it lies (docs/layouts/docker-graph.md, volumes).

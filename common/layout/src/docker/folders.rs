@@ -32,11 +32,16 @@ pub(crate) fn of(store: &Store, id: &Id) -> HostPath {
 pub(crate) fn ids(root: &Root, home: &HostPath) -> Found<Vec<Id>> {
     let path = home.join("containers");
     let mut findings = Vec::new();
-    let entries = match root.open_dir(&path).and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem })) {
+    let entries = match root
+        .open_dir(&path)
+        .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }))
+    {
         Ok(entries) => entries,
         Err(error) if error.is_missing() => return Default::default(),
         Err(error) => {
-            findings.push(Finding::new(json::code_of(&error), format!("no container can be listed: {}", error.problem)).at(path));
+            findings.push(
+                Finding::new(json::code_of(&error), format!("no container can be listed: {}", error.problem)).at(path),
+            );
             return (Vec::new(), findings);
         }
     };
@@ -54,7 +59,8 @@ pub(crate) fn ids(root: &Root, home: &HostPath) -> Found<Vec<Id>> {
 
 fn stray(root: &Root, here: HostPath, id: Option<Id>) -> Finding {
     let what = root.stat(&here).map_or("file", |stat| stat.kind.words());
-    let finding = Finding::new("stray-file", format!("a {what} among the folders of containers; it is passed over")).at(here);
+    let finding =
+        Finding::new("stray-file", format!("a {what} among the folders of containers; it is passed over")).at(here);
     match id {
         Some(id) if id.is_full() => finding.about(format!("container {}", id.short())),
         _ => finding,
@@ -80,7 +86,8 @@ impl<'a> Share<'a> {
 
     /// The stores of that home whose containers have the same record, this one among them.
     fn rivals(&self) -> impl Iterator<Item = usize> {
-        let is_rival = |store: &Store| store.home == self.store().home && Share::record_of(store.generation) == Some(self.record);
+        let is_rival =
+            |store: &Store| store.home == self.store().home && Share::record_of(store.generation) == Some(self.record);
         (0..self.stores.len()).filter(move |&at| is_rival(&self.stores[at]))
     }
 
@@ -110,7 +117,9 @@ impl<'a> Share<'a> {
     }
 
     fn has_newer(&self) -> bool {
-        self.stores.iter().any(|store| store.home == self.store().home && Share::record_of(store.generation) == Some(SINCE_1_10))
+        self.stores
+            .iter()
+            .any(|store| store.home == self.store().home && Share::record_of(store.generation) == Some(SINCE_1_10))
     }
 }
 
@@ -207,7 +216,15 @@ fn read_one(root: &Root, share: &Share, id: &Id, named: bool, findings: &mut Vec
     found
 }
 
-fn parse_own(root: &Root, share: &Share, id: &Id, named: bool, raw: &[u8], path: &HostPath, notes: &mut Notes) -> Option<Container> {
+fn parse_own(
+    root: &Root,
+    share: &Share,
+    id: &Id,
+    named: bool,
+    raw: &[u8],
+    path: &HostPath,
+    notes: &mut Notes,
+) -> Option<Container> {
     let old = share.record == BEFORE_1_10;
     if old && share.has_newer() && (!named || root.exists(&of(share.store(), id).join(SINCE_1_10))) {
         return None;

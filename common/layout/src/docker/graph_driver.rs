@@ -16,7 +16,8 @@ pub(crate) fn container(root: &Root, store: &Store, container: &Container) -> Va
         Generation::DockerContent => mount_id(root, &Store { driver: driver.clone(), ..store.clone() }, container),
         _ => Some(container.id.as_str().to_string()),
     };
-    let data = own.filter(|_| store.generation != Generation::DockerContainerd).and_then(|id| data(root, store, &driver, &id));
+    let data =
+        own.filter(|_| store.generation != Generation::DockerContainerd).and_then(|id| data(root, store, &driver, &id));
     json!({ "Name": container.driver.to_string(), "Data": data })
 }
 
@@ -50,7 +51,9 @@ fn data(root: &Root, store: &Store, driver: &Driver, id: &str) -> Option<Value> 
 
 /// `{"Name": …, "Data": …}` of an image, by its topmost layer.
 pub(crate) fn image(store: &Store, top: Option<&model::LayerRef>) -> Value {
-    let home = |folder: &HostPath| format!("{}/{}", String::from_utf8_lossy(&store.recorded), String::from_utf8_lossy(folder.name()));
+    let home = |folder: &HostPath| {
+        format!("{}/{}", String::from_utf8_lossy(&store.recorded), String::from_utf8_lossy(folder.name()))
+    };
     let data = top.filter(|layer| matches!(layer.driver, Driver::Overlay2 | Driver::FuseOverlayfs)).map(|layer| {
         let home = home(&layer.folder);
         json!({ "MergedDir": format!("{home}/{}/merged", layer.id), "UpperDir": format!("{home}/{}/diff", layer.id), "WorkDir": format!("{home}/{}/work", layer.id) })

@@ -14,8 +14,29 @@ use crate::json::{self as record, Notes};
 
 /// Keys of the answer, in docker's order. What else the record has follows.
 const ORDER: [&str; 24] = [
-    "Id", "Created", "Path", "Args", "State", "Image", "ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "Name", "RestartCount", "Driver",
-    "Platform", "MountLabel", "ProcessLabel", "AppArmorProfile", "ExecIDs", "HostConfig", "GraphDriver", "Mounts", "Config", "NetworkSettings",
+    "Id",
+    "Created",
+    "Path",
+    "Args",
+    "State",
+    "Image",
+    "ResolvConfPath",
+    "HostnamePath",
+    "HostsPath",
+    "LogPath",
+    "Name",
+    "RestartCount",
+    "Driver",
+    "Platform",
+    "MountLabel",
+    "ProcessLabel",
+    "AppArmorProfile",
+    "ExecIDs",
+    "HostConfig",
+    "GraphDriver",
+    "Mounts",
+    "Config",
+    "NetworkSettings",
     "ImageManifestDescriptor",
 ];
 
@@ -68,11 +89,19 @@ fn host_config(root: &Root, store: &Store, container: &Container, notes: &mut No
 /// Links as docker shows them, `/web:/linked/w`: from linkgraph.db before 1.10, from `name:alias` since.
 fn links(root: &Root, store: &Store, container: &Container, host: &mut Map<String, Value>, notes: &mut Notes) {
     let user = container.names.first().cloned().unwrap_or_default();
-    let recorded: Vec<String> = host.get("Links").and_then(Value::as_array).into_iter().flatten().filter_map(|it| it.as_str().map(String::from)).collect();
+    let recorded: Vec<String> = host
+        .get("Links")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.as_str().map(String::from))
+        .collect();
     // Docker looked them up for inspect from 1.2 on, as it had restart policies (daemon/inspect.go, v1.2.0).
     let asks = host.contains_key("RestartPolicy");
     let shown: Vec<String> = match store.generation {
-        Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() && asks => linkgraph::links_of(root, store, container, notes),
+        Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() && asks => {
+            linkgraph::links_of(root, store, container, notes)
+        }
         Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() => Vec::new(),
         _ => recorded.iter().map(|link| shown_link(link, &user)).collect(),
     };
@@ -83,7 +112,11 @@ fn links(root: &Root, store: &Store, container: &Container, host: &mut Map<Strin
 
 fn shown_link(link: &str, user: &str) -> String {
     let (target, alias) = link.split_once(':').unwrap_or((link, link));
-    if alias.starts_with('/') { link.to_string() } else { format!("/{}:/{user}/{alias}", target.trim_start_matches('/')) }
+    if alias.starts_with('/') {
+        link.to_string()
+    } else {
+        format!("/{}:/{user}/{alias}", target.trim_start_matches('/'))
+    }
 }
 
 fn driver(record: &mut Map<String, Value>, container: &Container) {
@@ -100,7 +133,13 @@ fn log_path(record: &mut Map<String, Value>, store: &Store, container: &Containe
 }
 
 /// The record and the host's side of it, in today's shape.
-fn shape(mut record: Map<String, Value>, mut host: Map<String, Value>, known: Option<&Container>, store: &Store, notes: &mut Notes) -> Map<String, Value> {
+fn shape(
+    mut record: Map<String, Value>,
+    mut host: Map<String, Value>,
+    known: Option<&Container>,
+    store: &Store,
+    notes: &mut Notes,
+) -> Map<String, Value> {
     if !record.contains_key("Name") {
         let name = known.and_then(|it| it.names.first()).map(|name| format!("/{name}")).unwrap_or_default();
         record.insert("Name".into(), name.into());
@@ -115,7 +154,11 @@ fn shape(mut record: Map<String, Value>, mut host: Map<String, Value>, known: Op
         ports::from_specs(&specs, &mut config, &mut host, notes);
     }
     settings::complete(&mut host);
-    let platform = ["OS", "Platform"].into_iter().find_map(|key| record.get(key)?.as_str().filter(|os| !os.is_empty())).unwrap_or("linux").to_string();
+    let platform = ["OS", "Platform"]
+        .into_iter()
+        .find_map(|key| record.get(key)?.as_str().filter(|os| !os.is_empty()))
+        .unwrap_or("linux")
+        .to_string();
     record.insert("Platform".into(), platform.into());
     record.entry("RestartCount").or_insert(0.into());
     record.entry("ExecIDs").or_insert(Value::Null);
@@ -167,19 +210,35 @@ fn state_shape(state: &mut Value, known: Option<&Container>) {
         table.entry(key).or_insert(model::Timestamp::ZERO.rfc3339().into());
     }
     match table.get_mut("Health") {
-        Some(Value::Object(health)) if health.get("Log").is_some_and(Value::is_null) => drop(health.insert("Log".into(), json!([]))),
+        Some(Value::Object(health)) if health.get("Log").is_some_and(Value::is_null) => {
+            drop(health.insert("Log".into(), json!([])))
+        }
         Some(Value::Null) => drop(table.shift_remove("Health")),
         _ => {}
     }
-    const ORDER: [&str; 12] =
-        ["Status", "Running", "Paused", "Restarting", "OOMKilled", "Dead", "Pid", "ExitCode", "Error", "StartedAt", "FinishedAt", "Health"];
+    const ORDER: [&str; 12] = [
+        "Status",
+        "Running",
+        "Paused",
+        "Restarting",
+        "OOMKilled",
+        "Dead",
+        "Pid",
+        "ExitCode",
+        "Error",
+        "StartedAt",
+        "FinishedAt",
+        "Health",
+    ];
     *table = ordered(std::mem::take(table), &ORDER);
 }
 
 /// `Mounts` from the record's mounts (daemon/inspect.go, api/types/container MountPoint, v28.5.2).
 fn mounts(record: &Map<String, Value>, known: Option<&Container>, store: &Store) -> Value {
     let points = record.get("MountPoints").and_then(Value::as_object);
-    let raw = |destination: &str, key: &str| points.and_then(|all| all.get(destination)?.get(key)?.as_str()).unwrap_or_default().to_string();
+    let raw = |destination: &str, key: &str| {
+        points.and_then(|all| all.get(destination)?.get(key)?.as_str()).unwrap_or_default().to_string()
+    };
     let mut out = Vec::new();
     for mount in known.map(|it| it.mounts.as_slice()).unwrap_or_default() {
         let kind = match mount.kind {
@@ -209,19 +268,32 @@ fn mounts(record: &Map<String, Value>, known: Option<&Container>, store: &Store)
 
 /// A volume that was never mounted has no source yet; docker asks the volume, which lies where all do.
 fn source(mount: &model::Mount, store: &Store) -> String {
-    if mount.source.is_empty() && mount.kind == model::MountKind::Volume && matches!(mount.driver.as_str(), "" | "local") {
+    if mount.source.is_empty()
+        && mount.kind == model::MountKind::Volume
+        && matches!(mount.driver.as_str(), "" | "local")
+    {
         return format!("{}/volumes/{}/_data", String::from_utf8_lossy(&store.recorded), mount.name);
     }
     mount.source.clone()
 }
 
 /// What dockless knows beside the records: where they lie, and where in the evidence is what they name.
-fn added(root: &Root, stores: &[Store], container: &Container, shown: &Map<String, Value>, runtime: Value, findings: &[Finding]) -> Value {
+fn added(
+    root: &Root,
+    stores: &[Store],
+    container: &Container,
+    shown: &Map<String, Value>,
+    runtime: Value,
+    findings: &[Finding],
+) -> Value {
     let store = &stores[container.store];
     let mut out = Map::new();
     out.insert("Store".into(), store.to_string().into());
     out.insert("Record".into(), container.record.to_string().into());
-    out.insert("WrittenAt".into(), root.stat(&container.record).map_or(Value::Null, |stat| stat.mtime.rfc3339().into()));
+    out.insert(
+        "WrittenAt".into(),
+        root.stat(&container.record).map_or(Value::Null, |stat| stat.mtime.rfc3339().into()),
+    );
     out.insert("Paths".into(), paths(root, store, container, shown));
     if !runtime.is_null() {
         out.insert("Runtime".into(), runtime);
@@ -233,7 +305,12 @@ fn added(root: &Root, stores: &[Store], container: &Container, shown: &Map<Strin
 /// Each path three ways: as recorded, inside the container, in the evidence (null where it lies outside of it).
 fn paths(root: &Root, store: &Store, container: &Container, shown: &Map<String, Value>) -> Value {
     let mut out = Vec::new();
-    for (key, inside) in [("LogPath", None), ("HostnamePath", Some("/etc/hostname")), ("HostsPath", Some("/etc/hosts")), ("ResolvConfPath", Some("/etc/resolv.conf"))] {
+    for (key, inside) in [
+        ("LogPath", None),
+        ("HostnamePath", Some("/etc/hostname")),
+        ("HostsPath", Some("/etc/hosts")),
+        ("ResolvConfPath", Some("/etc/resolv.conf")),
+    ] {
         let recorded = shown.get(key).and_then(Value::as_str).unwrap_or_default();
         if !recorded.is_empty() {
             out.push(path(root, store, recorded, inside));

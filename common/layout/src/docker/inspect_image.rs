@@ -15,8 +15,28 @@ use crate::docker_content::records::sha256;
 use crate::json::{self as record, Notes};
 
 const ORDER: [&str; 22] = [
-    "Id", "RepoTags", "RepoDigests", "Parent", "Comment", "Created", "Container", "ContainerConfig", "DockerVersion", "Author", "Config",
-    "Architecture", "Variant", "Os", "OsVersion", "OsFeatures", "Size", "VirtualSize", "GraphDriver", "RootFS", "Metadata", "Descriptor",
+    "Id",
+    "RepoTags",
+    "RepoDigests",
+    "Parent",
+    "Comment",
+    "Created",
+    "Container",
+    "ContainerConfig",
+    "DockerVersion",
+    "Author",
+    "Config",
+    "Architecture",
+    "Variant",
+    "Os",
+    "OsVersion",
+    "OsFeatures",
+    "Size",
+    "VirtualSize",
+    "GraphDriver",
+    "RootFS",
+    "Metadata",
+    "Descriptor",
 ];
 
 /// Keys of a config, and of a v1 `json`, under the name that docker answers with.
@@ -74,7 +94,8 @@ pub(crate) fn alone(raw: &[u8], config: Map<String, Value>) -> Map<String, Value
 /// A config under docker's names. Keys that docker has no name for are kept under their own.
 fn shape(mut config: Map<String, Value>) -> Map<String, Value> {
     let history = config.shift_remove("history");
-    let layers = config.shift_remove("rootfs").and_then(|mut it| it.get_mut("diff_ids").map(Value::take)).unwrap_or(Value::Null);
+    let layers =
+        config.shift_remove("rootfs").and_then(|mut it| it.get_mut("diff_ids").map(Value::take)).unwrap_or(Value::Null);
     let mut out = Map::new();
     for (key, value) in config {
         let name = NAMES.iter().find(|(old, _)| *old == key).map_or(key.as_str(), |(_, new)| new);
@@ -103,6 +124,8 @@ fn shape(mut config: Map<String, Value>) -> Map<String, Value> {
 fn last_tagged(root: &Root, store: &Store, image: &Image) -> String {
     let path: HostPath = metadata_of(store, &image.id, "lastUpdated");
     let raw = if store.generation == Generation::DockerContent { root.read(&path, 256).ok() } else { None };
-    let text = raw.map(|raw| String::from_utf8_lossy(&raw).trim().to_string()).filter(|text| Timestamp::parse_rfc3339(text).is_some());
+    let text = raw
+        .map(|raw| String::from_utf8_lossy(&raw).trim().to_string())
+        .filter(|text| Timestamp::parse_rfc3339(text).is_some());
     text.unwrap_or_else(|| Timestamp::ZERO.rfc3339())
 }

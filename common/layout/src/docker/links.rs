@@ -52,7 +52,8 @@ pub(crate) fn name(list: &mut [Container], links: &[(usize, Vec<String>)]) {
             let target = target.trim_start_matches('/');
             // With a path the alias is its last component (`/web:/linked/w`, as inspect shows it).
             let alias = alias.rsplit('/').next().unwrap_or(alias);
-            let is_target = |c: &&mut Container| c.names.first().is_some_and(|name| name == target) || c.id.as_str() == target;
+            let is_target =
+                |c: &&mut Container| c.names.first().is_some_and(|name| name == target) || c.id.as_str() == target;
             if let Some(linked) = list.iter_mut().find(is_target) {
                 linked.names.push(format!("{user}/{alias}"));
             }

@@ -41,10 +41,13 @@ struct Config {
 pub(crate) fn place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
     let folder = folders::of(store, &container.id);
     let mut notes = Notes::new(format!("container {}", container.id.short()), &container.record);
-    let record: Record = json::read(root, &container.record, &mut notes).and_then(|raw| json::parse(&raw, &mut notes)).unwrap_or_default();
+    let record: Record = json::read(root, &container.record, &mut notes)
+        .and_then(|raw| json::parse(&raw, &mut notes))
+        .unwrap_or_default();
     let settings = folder.join("hostconfig.json");
-    let host: HostConfig =
-        json::read_if_there(root, &settings, &mut notes).and_then(|raw| json::parse(&raw, notes.at(&settings))).unwrap_or_default();
+    let host: HostConfig = json::read_if_there(root, &settings, &mut notes)
+        .and_then(|raw| json::parse(&raw, notes.at(&settings)))
+        .unwrap_or_default();
     let driver = host.log_config.take("LogConfig", &mut notes).r#type.take("LogConfig.Type", &mut notes);
     let driver = if driver.is_empty() { "json-file".to_string() } else { driver };
     let terminal = record.config.take("Config", &mut notes).tty.take("Config.Tty", &mut notes);
@@ -53,7 +56,13 @@ pub(crate) fn place(root: &Root, store: &Store, container: &Container) -> Found<
     (LogPlace { driver, file, form, terminal }, notes.list)
 }
 
-fn file(root: &Root, store: &Store, container: &Container, driver: &str, recorded: &str) -> (Option<HostPath>, LogForm) {
+fn file(
+    root: &Root,
+    store: &Store,
+    container: &Container,
+    driver: &str,
+    recorded: &str,
+) -> (Option<HostPath>, LogForm) {
     let folder = folders::of(store, &container.id);
     let usual = folder.join(format!("{}-json.log", container.id.as_str()));
     match driver {

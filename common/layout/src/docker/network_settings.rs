@@ -20,7 +20,12 @@ const FLAT: [(&str, fn() -> Value); 8] = [
 
 /// The settings in today's shape, with what the flat form had. The address of a container whose start failed stays on
 /// disk; docker forgets it, so it is not shown at the top where the container never `started`.
-pub(crate) fn shape(mut network: Map<String, Value>, host: &Map<String, Value>, started: bool, notes: &mut Notes) -> Map<String, Value> {
+pub(crate) fn shape(
+    mut network: Map<String, Value>,
+    host: &Map<String, Value>,
+    started: bool,
+    notes: &mut Notes,
+) -> Map<String, Value> {
     published(&mut network, notes);
     if let Some(Value::Object(networks)) = network.get("Networks") {
         let bridge = networks.get("bridge").and_then(Value::as_object).filter(|_| started).cloned().unwrap_or_default();
@@ -29,7 +34,8 @@ pub(crate) fn shape(mut network: Map<String, Value>, host: &Map<String, Value>, 
         }
         return network;
     }
-    let flat: Map<String, Value> = FLAT.iter().map(|(key, default)| ((*key).into(), network.get(*key).cloned().unwrap_or_else(default))).collect();
+    let flat: Map<String, Value> =
+        FLAT.iter().map(|(key, default)| ((*key).into(), network.get(*key).cloned().unwrap_or_else(default))).collect();
     // Where it is null the container never joined one (1.9).
     if !network.contains_key("Networks") {
         network.insert("Networks".into(), networks(flat.clone(), host));
@@ -95,12 +101,32 @@ mod tests {
 
     #[test]
     fn old_and_new_settings_have_one_shape() {
-        check(json!({ "IPAddress": "172.17.0.14", "Ports": {} }), "", "/Networks/bridge/IPAddress", json!("172.17.0.14"));
-        check(json!({ "Networks": { "bridge": { "IPAddress": "172.17.0.7" } } }), "default", "/IPAddress", json!("172.17.0.7"));
+        check(
+            json!({ "IPAddress": "172.17.0.14", "Ports": {} }),
+            "",
+            "/Networks/bridge/IPAddress",
+            json!("172.17.0.14"),
+        );
+        check(
+            json!({ "Networks": { "bridge": { "IPAddress": "172.17.0.7" } } }),
+            "default",
+            "/IPAddress",
+            json!("172.17.0.7"),
+        );
         check(json!({ "Networks": { "mynet": { "IPAddress": "10.0.0.7" } } }), "mynet", "/IPAddress", json!(""));
         check(json!({ "IPAddress": "" }), "container:web", "/Networks", json!({}));
-        check(json!({ "PortMapping": { "Tcp": { "80": "49153" }, "Udp": {} } }), "", "/Ports", json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "49153" }] }));
-        check(json!({ "PortMapping": { "80": "49153" } }), "", "/Ports", json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "49153" }] }));
+        check(
+            json!({ "PortMapping": { "Tcp": { "80": "49153" }, "Udp": {} } }),
+            "",
+            "/Ports",
+            json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "49153" }] }),
+        );
+        check(
+            json!({ "PortMapping": { "80": "49153" } }),
+            "",
+            "/Ports",
+            json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "49153" }] }),
+        );
         check(json!({ "Ports": null, "Networks": {} }), "", "/Ports", json!({}));
     }
 }

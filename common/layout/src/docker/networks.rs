@@ -46,7 +46,8 @@ pub(crate) fn read(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Net
     }
     let mut notes = Notes::new("networks", &database(store));
     let tables = tables(root, store, &mut notes);
-    let mut list: Vec<Network> = tables.networks.iter().filter_map(|(id, value)| network(id, value, index, store)).collect();
+    let mut list: Vec<Network> =
+        tables.networks.iter().filter_map(|(id, value)| network(id, value, index, store)).collect();
     for name in ["none", "host"] {
         if !list.iter().any(|network| network.name == name) {
             list.extend(by_containers(root, store, index, name));
@@ -178,8 +179,10 @@ pub(crate) fn inspect(root: &Root, stores: &[Store], network: &Network) -> Found
     let id = network.id.as_str();
     let none = Value::Null;
     let value = tables.networks.get(id).unwrap_or(&none);
-    let labels: Map<String, Value> = network.labels.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    let options = value.get("generic").and_then(|it| it.get("com.docker.network.generic")).cloned().unwrap_or_else(|| json!({}));
+    let labels: Map<String, Value> =
+        network.labels.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    let options =
+        value.get("generic").and_then(|it| it.get("com.docker.network.generic")).cloned().unwrap_or_else(|| json!({}));
     let shown = json!({
         "Name": network.name,
         "Id": id,

@@ -94,7 +94,12 @@ fn sort(list: &mut Vec<PortBinding>) {
 
 /// Shows `Config.PortSpecs` of docker before 0.6.5 where today's docker has it: `80`, `8080:80`, `:80`, `ip:8080:80`,
 /// each with `/udp` or without (utils.go parseNat, v0.6.4; nat/nat.go, v0.6.5).
-pub(crate) fn from_specs(specs: &[Value], config: &mut Map<String, Value>, host: &mut Map<String, Value>, notes: &mut Notes) {
+pub(crate) fn from_specs(
+    specs: &[Value],
+    config: &mut Map<String, Value>,
+    host: &mut Map<String, Value>,
+    notes: &mut Notes,
+) {
     for spec in specs {
         let Some((key, end)) = spec.as_str().and_then(from_spec) else {
             notes.add("value-odd", format!("Config.PortSpecs holds {spec}, which is no port"));

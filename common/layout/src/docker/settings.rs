@@ -70,10 +70,14 @@ mod tests {
     #[test]
     fn settings_of_old_stand_at_todays_place_too() {
         let object = |value: Value| value.as_object().cloned().unwrap();
-        let mut config = object(json!({ "Memory": 5, "Cpuset": "0,1", "Dns": null, "Privileged": true, "VolumesFrom": "a,b" }));
+        let mut config =
+            object(json!({ "Memory": 5, "Cpuset": "0,1", "Dns": null, "Privileged": true, "VolumesFrom": "a,b" }));
         let mut host = object(json!({ "Memory": 7, "CpusetCpus": "" }));
         moved(&mut config, &mut host);
-        assert_eq!(Value::from(host), json!({ "Memory": 7, "CpusetCpus": "0,1", "Privileged": true, "VolumesFrom": ["a", "b"] }));
+        assert_eq!(
+            Value::from(host),
+            json!({ "Memory": 7, "CpusetCpus": "0,1", "Privileged": true, "VolumesFrom": ["a", "b"] })
+        );
         assert_eq!(config["Memory"], 5);
     }
 }

@@ -70,7 +70,10 @@ fn rows(root: &Root, path: &HostPath, notes: &mut Notes) -> BTreeMap<String, Row
         Ok(raw) => raw,
         Err(error) if error.is_missing() => return BTreeMap::new(),
         Err(error) => {
-            notes.at(path).add(record::code_of(&error), format!("labels and drivers of volumes are not known: {}", error.problem));
+            notes.at(path).add(
+                record::code_of(&error),
+                format!("labels and drivers of volumes are not known: {}", error.problem),
+            );
             return BTreeMap::new();
         }
     };
@@ -98,7 +101,9 @@ fn rows(root: &Root, path: &HostPath, notes: &mut Notes) -> BTreeMap<String, Row
 /// The names that have a folder.
 fn folders(root: &Root, store: &Store, notes: &mut Notes) -> Vec<String> {
     let path = folder(store);
-    let listed = root.open_dir(&path).and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
+    let listed = root
+        .open_dir(&path)
+        .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
     let entries = match listed {
         Ok(entries) => entries,
         Err(error) if error.is_missing() => return Vec::new(),
@@ -120,7 +125,14 @@ fn folders(root: &Root, store: &Store, notes: &mut Notes) -> Vec<String> {
     names
 }
 
-fn volume(root: &Root, store: &Store, index: usize, name: String, row: Option<Row>, notes: &mut Notes) -> Option<Volume> {
+fn volume(
+    root: &Root,
+    store: &Store,
+    index: usize,
+    name: String,
+    row: Option<Row>,
+    notes: &mut Notes,
+) -> Option<Volume> {
     let place = place(root, store, &name, notes)?;
     let home = folder(store).join(&name);
     let row = row.unwrap_or_default();
@@ -132,7 +144,11 @@ fn volume(root: &Root, store: &Store, index: usize, name: String, row: Option<Ro
     Some(Volume {
         store: index,
         driver: if driver.is_empty() { "local".into() } else { driver },
-        mountpoint: format!("{}/{}", String::from_utf8_lossy(&store.recorded), String::from_utf8_lossy(place.as_bytes())),
+        mountpoint: format!(
+            "{}/{}",
+            String::from_utf8_lossy(&store.recorded),
+            String::from_utf8_lossy(place.as_bytes())
+        ),
         data: data(root, store, &store.home.join(place.as_bytes())),
         labels: pairs(row.labels, "Labels", notes),
         options,
@@ -157,7 +173,11 @@ fn place(root: &Root, store: &Store, name: &str, notes: &mut Notes) -> Option<Ho
         let record: OldRecord = record::parse(&raw, notes.at(&old)).unwrap_or_default();
         return (!record.is_bind_mount.take("IsBindMount", notes)).then_some(vfs);
     }
-    Some(if root.exists(&full.join("json")) || root.is_dir(&store.home.join(vfs.as_bytes())) { vfs } else { here.join("_data") })
+    Some(if root.exists(&full.join("json")) || root.is_dir(&store.home.join(vfs.as_bytes())) {
+        vfs
+    } else {
+        here.join("_data")
+    })
 }
 
 /// The files in the evidence. `_data` of a volume that is older than docker 1.7 is a link into `vfs/dir`.
@@ -171,7 +191,9 @@ fn data(root: &Root, store: &Store, place: &HostPath) -> Option<HostPath> {
 
 /// `opts.json`: `{"MountType","MountOpts","MountDevice","Quota"}`, under the names that were given.
 fn opts(root: &Root, path: &HostPath, notes: &mut Notes) -> Vec<(String, String)> {
-    let Some(Value::Object(table)) = record::read_if_there(root, path, notes).and_then(|raw| record::value(&raw, notes.at(path))) else {
+    let Some(Value::Object(table)) =
+        record::read_if_there(root, path, notes).and_then(|raw| record::value(&raw, notes.at(path)))
+    else {
         return Vec::new();
     };
     let named = [("type", "MountType"), ("o", "MountOpts"), ("device", "MountDevice")];
@@ -182,7 +204,9 @@ fn opts(root: &Root, path: &HostPath, notes: &mut Notes) -> Vec<(String, String)
 fn foreign(store: &Store, index: usize, name: String, row: Row, notes: &mut Notes) -> Option<Volume> {
     let driver = row.driver.take("Driver", notes);
     if matches!(driver.as_str(), "" | "local") {
-        notes.at(&folder(store).join(&name)).add("volume-missing", format!("volume {name} is recorded, but its folder is not there"));
+        notes
+            .at(&folder(store).join(&name))
+            .add("volume-missing", format!("volume {name} is recorded, but its folder is not there"));
     }
     Some(Volume {
         store: index,
@@ -203,7 +227,11 @@ fn pairs(found: Loose<Pairs<Option<String>>>, key: &str, notes: &mut Notes) -> V
 /// A volume in docker's shape of today (api/types/volume, v28.5.2).
 pub(crate) fn inspect(root: &Root, stores: &[Store], volume: &Volume) -> Found<Value> {
     let object = |pairs: &[(String, String)]| -> Value {
-        if pairs.is_empty() { Value::Null } else { pairs.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into() }
+        if pairs.is_empty() {
+            Value::Null
+        } else {
+            pairs.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
+        }
     };
     let shown = json!({
         "CreatedAt": volume.created.map(|time| model::Timestamp::new(time.seconds, 0).rfc3339()),

@@ -45,9 +45,15 @@ fn detect_home(root: &Root, home: &HostPath) -> Found<Option<Store>> {
     let has_graph = || !docker_content::detect::detect(root, home).0.is_empty();
     let is_store = is_docker && (has_images || (file.is_some() || sample.is_some()) && !has_graph());
     if is_store && file.is_none() && notes.list.is_empty() {
-        notes.add("image-store-missing", "containerd's database is not there: no image and no container's files can be told");
+        notes.add(
+            "image-store-missing",
+            "containerd's database is not there: no image and no container's files can be told",
+        );
     }
-    let driver = sample.as_ref().map(|sample| sample.driver.clone()).filter(|name| metadata::has_snapshotter(root, &folder, name));
+    let driver = sample
+        .as_ref()
+        .map(|sample| sample.driver.clone())
+        .filter(|name| metadata::has_snapshotter(root, &folder, name));
     let store = is_store.then(|| Store {
         generation: Generation::DockerContainerd,
         driver: snapshots::driver(&driver.unwrap_or_else(|| snapshots::main_one(namespace))),
@@ -63,16 +69,27 @@ fn detect_home(root: &Root, home: &HostPath) -> Found<Option<Store>> {
 fn folder(root: &Root, home: &HostPath) -> HostPath {
     let own = home.join(containerd::OF_DOCKER);
     let beside = home.parent().join("containerd");
-    if !metadata::is_here(root, &own) && home.name() == b"docker" && metadata::is_here(root, &beside) { beside } else { own }
+    if !metadata::is_here(root, &own) && home.name() == b"docker" && metadata::is_here(root, &beside) {
+        beside
+    } else {
+        own
+    }
 }
 
-fn with_namespace<T: Default>(root: &Root, store: &Store, subject: &str, work: impl FnOnce(&HostPath, &Bucket, &mut Notes) -> T) -> Found<T> {
+fn with_namespace<T: Default>(
+    root: &Root,
+    store: &Store,
+    subject: &str,
+    work: impl FnOnce(&HostPath, &Bucket, &mut Notes) -> T,
+) -> Found<T> {
     let folder = folder(root, &store.home);
     containerd::with_namespace(root, &folder, NAMESPACE, subject, |namespace, notes| work(&folder, namespace, notes))
 }
 
 pub(crate) fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Image>> {
-    with_namespace(root, &stores[index], "", |folder, namespace, notes| images::read(root, folder, namespace, index, &Familiar, notes))
+    with_namespace(root, &stores[index], "", |folder, namespace, notes| {
+        images::read(root, folder, namespace, index, &Familiar, notes)
+    })
 }
 
 /// Docker's names: short where that is clear, none for what lost its name.
@@ -150,7 +167,14 @@ pub(crate) fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Fou
         digests.sort();
         digests.dedup();
         let stored = containerd::stored(root, folder, image);
-        inspect::image(image, &named, &containerd::config(image, notes.at(&image.record)), stored, &image.tags, &digests)
+        inspect::image(
+            image,
+            &named,
+            &containerd::config(image, notes.at(&image.record)),
+            stored,
+            &image.tags,
+            &digests,
+        )
     })
 }
 

@@ -46,7 +46,8 @@ fn in_home(root: &Root, home: &HostPath) -> Vec<Store> {
     let mut drivers = with_images(root, home);
     drivers.sort_by_key(|name| (Some(name) != sample.as_ref().map(|it| &it.driver), name.clone()));
     if drivers.is_empty() {
-        drivers.extend(sample.as_ref().filter(|it| is_graph_driver(root, home, &it.driver)).map(|it| it.driver.clone()));
+        drivers
+            .extend(sample.as_ref().filter(|it| is_graph_driver(root, home, &it.driver)).map(|it| it.driver.clone()));
     }
     let recorded = sample.and_then(|it| it.recorded).unwrap_or_else(|| usual(home));
     drivers.into_iter().map(|name| store(root, home, &name, &recorded)).collect()
@@ -69,7 +70,9 @@ pub(crate) fn with_images(root: &Root, home: &HostPath) -> Vec<String> {
     let image = home.join("image");
     let entries = root.open_dir(&image).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
     let names = entries.into_iter().filter_map(|entry| String::from_utf8(entry.name.into()).ok());
-    let is_store = |name: &String| ["imagedb", "layerdb", "repositories.json"].iter().any(|part| root.exists(&image.join(name).join(part)));
+    let is_store = |name: &String| {
+        ["imagedb", "layerdb", "repositories.json"].iter().any(|part| root.exists(&image.join(name).join(part)))
+    };
     names.filter(is_store).collect()
 }
 

@@ -72,12 +72,16 @@ pub(crate) fn names(root: &Root, store: &Store, notes: &mut Notes) -> Names {
 /// The ids that have a config, sorted.
 fn image_ids(root: &Root, store: &Store, findings: &mut Vec<Finding>) -> Vec<Id> {
     let path = image_store(store).join("imagedb/content/sha256");
-    let listed = root.open_dir(&path).and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
+    let listed = root
+        .open_dir(&path)
+        .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
     let entries = match listed {
         Ok(entries) => entries,
         Err(error) => {
             // A store that never had an image has the folder all the same (image/fs.go NewFSStoreBackend).
-            findings.push(Finding::new("image-store-missing", format!("no image can be listed: {}", error.problem)).at(path));
+            findings.push(
+                Finding::new("image-store-missing", format!("no image can be listed: {}", error.problem)).at(path),
+            );
             return Vec::new();
         }
     };
@@ -87,7 +91,9 @@ fn image_ids(root: &Root, store: &Store, findings: &mut Vec<Finding>) -> Vec<Id>
             Some(id) => ids.push(id),
             // Docker writes configs under a temporary name first (pkg/ioutils/fswriters.go, v20.10.24).
             None if entry.name.starts_with(b".tmp-") => {}
-            None => findings.push(Finding::new("stray-file", "it is not named by a digest; it is passed over").at(path.join(&entry.name))),
+            None => findings.push(
+                Finding::new("stray-file", "it is not named by a digest; it is passed over").at(path.join(&entry.name)),
+            ),
         }
     }
     ids
@@ -125,7 +131,10 @@ fn image(layers: &mut Layers, index: usize, id: &Id, names: &Names, findings: &m
 fn verified(config: &[u8], id: &Id, notes: &mut Notes) -> ImageRecord {
     let digest = records::sha256(config);
     if digest.hex() != id.as_str() {
-        notes.add("digest-differs", format!("the config has the digest {digest}, not that of its name; docker would not take it"));
+        notes.add(
+            "digest-differs",
+            format!("the config has the digest {digest}, not that of its name; docker would not take it"),
+        );
     }
     ImageRecord::parse(config, notes)
 }
@@ -227,7 +236,11 @@ impl<'a> Layers<'a> {
             return Err(finding);
         }
         let Some(id) = cache.as_deref().and_then(Id::new) else {
-            let why = if cache.is_some() { "its cache-id names no layer" } else { "it is not in the layer store: its files are lost to whatever stands on it" };
+            let why = if cache.is_some() {
+                "its cache-id names no layer"
+            } else {
+                "it is not in the layer store: its files are lost to whatever stands on it"
+            };
             return Err(Finding::new("layer-missing", why).at(folder));
         };
         let split = folder.join("tar-split.json.gz");
@@ -283,7 +296,12 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
     let parent = match text(root, &mount.join("parent"), &mut notes) {
         Some(text) => match text.parse() {
             Ok(chain) => Some(chain),
-            Err(_) => return Err(LayoutError::Record { path: mount.join("parent"), why: format!("holds '{text}', which is no chain id") }),
+            Err(_) => {
+                return Err(LayoutError::Record {
+                    path: mount.join("parent"),
+                    why: format!("holds '{text}', which is no chain id"),
+                });
+            }
         },
         None => None,
     };
@@ -295,8 +313,10 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
 
 fn own_layer(root: &Root, store: &Store, path: &HostPath) -> Result<LayerRef, LayoutError> {
     let raw = root.read(path, TEXT_LIMIT)?;
-    let id = records::mount_id(&raw)
-        .ok_or_else(|| LayoutError::Record { path: path.clone(), why: format!("holds '{}', which is no id of a layer", model::path::shown(&raw[..raw.len().min(80)])) })?;
+    let id = records::mount_id(&raw).ok_or_else(|| LayoutError::Record {
+        path: path.clone(),
+        why: format!("holds '{}', which is no id of a layer", model::path::shown(&raw[..raw.len().min(80)])),
+    })?;
     Ok(LayerRef {
         driver: store.driver.clone(),
         id,
@@ -317,7 +337,8 @@ pub(crate) fn image_rootfs(store: &Store, image: &Image) -> Rootfs {
 /// How owners are shifted: the home of a remapped user is named by the first ids.
 pub(crate) fn id_map(store: &Store) -> IdMap {
     let range = |outside| vec![IdRange { inside: 0, outside, size: USUAL_RANGE }];
-    ids_of(store.home.name()).or_else(|| ids_of(store.recorded.rsplit(|&b| b == b'/').next().unwrap_or_default()))
+    ids_of(store.home.name())
+        .or_else(|| ids_of(store.recorded.rsplit(|&b| b == b'/').next().unwrap_or_default()))
         .map_or_else(IdMap::default, |(uid, gid)| IdMap { uids: range(uid), gids: range(gid) })
 }
 
@@ -329,7 +350,8 @@ fn is_rootless(store: &Store) -> bool {
 /// The steps of an image, newest first, with the sizes of the layers that they made.
 pub(crate) fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
     let mut notes = Notes::new(format!("image {}", image.id.short()), &image.record);
-    let record = if image.config.is_empty() { ImageRecord::default() } else { ImageRecord::parse(&image.config, &mut notes) };
+    let record =
+        if image.config.is_empty() { ImageRecord::default() } else { ImageRecord::parse(&image.config, &mut notes) };
     let steps = record.history.take("history", &mut notes);
     // Bottom first, as the steps are.
     let mut sizes = image.layers.iter().rev().map(|layer| layer.size);

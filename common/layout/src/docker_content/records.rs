@@ -49,7 +49,10 @@ impl ImageRecord {
                 Ok(digest) => out.push(digest),
                 // What lies above stands on this one: none of it can be found.
                 Err(_) => {
-                    notes.add("value-odd", format!("rootfs.diff_ids holds '{text}', which is no digest; the layers end there"));
+                    notes.add(
+                        "value-odd",
+                        format!("rootfs.diff_ids holds '{text}', which is no digest; the layers end there"),
+                    );
                     break;
                 }
             }
@@ -117,7 +120,11 @@ impl Names {
     /// Gives an image another name.
     pub fn add(&mut self, id: Id, reference: String) {
         let (tags, digests) = self.by_id.entry(id).or_default();
-        if reference.contains('@') { digests.insert(reference) } else { tags.insert(reference) };
+        if reference.contains('@') {
+            digests.insert(reference)
+        } else {
+            tags.insert(reference)
+        };
     }
 
     /// The names with tags, and those with digests, of an image; sorted.

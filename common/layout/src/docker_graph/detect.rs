@@ -39,7 +39,9 @@ fn tables(root: &Root, home: &HostPath) -> Vec<String> {
     let entries = root.open_dir(home).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
     let names = entries.into_iter().filter(|entry| entry.is_dir != Some(true));
     let names = names.filter_map(|entry| String::from_utf8(entry.name.into()).ok());
-    names.filter(|name| name == TABLE || name.strip_prefix("repositories-").is_some_and(|driver| !driver.is_empty())).collect()
+    names
+        .filter(|name| name == TABLE || name.strip_prefix("repositories-").is_some_and(|driver| !driver.is_empty()))
+        .collect()
 }
 
 /// The driver of a table of tags. Without a name it is docker 0.6, unless the files have moved to aufs already.

@@ -56,7 +56,8 @@ fn rows(database: &sqlite::Database, notes: &mut Notes) -> Vec<Edge> {
 pub(crate) fn name(root: &Root, store: &Store, list: &mut [Container]) -> Vec<Finding> {
     let mut notes = Notes::new("links", &link_database(store));
     let edges = edges(root, store, &mut notes);
-    let at: HashMap<String, usize> = list.iter().enumerate().map(|(n, container)| (container.id.as_str().to_string(), n)).collect();
+    let at: HashMap<String, usize> =
+        list.iter().enumerate().map(|(n, container)| (container.id.as_str().to_string(), n)).collect();
     for edge in edges.iter().filter(|edge| edge.parent.as_deref() == Some(TOP)) {
         if let Some(&n) = at.get(&edge.entity)
             && !list[n].names.contains(&edge.name)
@@ -76,8 +77,14 @@ pub(crate) fn name(root: &Root, store: &Store, list: &mut [Container]) -> Vec<Fi
 /// The links of one container as inspect shows them: `/web:/linked/w`.
 pub(crate) fn links_of(root: &Root, store: &Store, container: &Container, notes: &mut Notes) -> Vec<String> {
     let edges = edges(root, store, notes);
-    let name_of = |id: &str| edges.iter().find(|edge| edge.entity == id && edge.parent.as_deref() == Some(TOP)).map(|edge| edge.name.as_str());
-    let user = container.names.first().map(String::as_str).or_else(|| name_of(container.id.as_str())).unwrap_or_default();
+    let name_of = |id: &str| {
+        edges
+            .iter()
+            .find(|edge| edge.entity == id && edge.parent.as_deref() == Some(TOP))
+            .map(|edge| edge.name.as_str())
+    };
+    let user =
+        container.names.first().map(String::as_str).or_else(|| name_of(container.id.as_str())).unwrap_or_default();
     let own = edges.iter().filter(|edge| edge.parent.as_deref() == Some(container.id.as_str()));
     own.map(|edge| format!("/{}:/{user}/{}", name_of(&edge.entity).unwrap_or(&edge.entity), edge.name)).collect()
 }

@@ -47,14 +47,20 @@ pub(crate) fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<I
             list.push(graph.image(index, &id, &names, &mut findings));
         }
         if !known && first {
-            let finding = Finding::new("layer-missing", format!("its files are not in '{}'; docker would not list it", layer(store, &id).folder));
+            let finding = Finding::new(
+                "layer-missing",
+                format!("its files are not in '{}'; docker would not list it", layer(store, &id).folder),
+            );
             findings.push(finding.about(format!("image {}", id.short())).at(folder_of(store, &id)));
         }
     }
     for id in names.ids().filter(|id| !root.exists(&folder_of(store, id))) {
         let (tags, digests) = names.of(id);
         let all = tags.into_iter().chain(digests).collect::<Vec<_>>().join(", ");
-        findings.push(Finding::new("image-missing", format!("{all} names image {}, which is not in the store", id.short())).at(table_of(store)));
+        findings.push(
+            Finding::new("image-missing", format!("{all} names image {}, which is not in the store", id.short()))
+                .at(table_of(store)),
+        );
     }
     list.sort_by(|a: &Image, b: &Image| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
     (list, findings)
@@ -85,11 +91,16 @@ impl<'a> Graph<'a> {
     /// The ids that have a folder, sorted.
     fn ids(&self, findings: &mut Vec<Finding>) -> Vec<Id> {
         let path = self.store.home.join("graph");
-        let listed = self.root.open_dir(&path).and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
+        let listed = self
+            .root
+            .open_dir(&path)
+            .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
         let entries = match listed {
             Ok(entries) => entries,
             Err(error) => {
-                findings.push(Finding::new("image-store-missing", format!("no image can be listed: {}", error.problem)).at(path));
+                findings.push(
+                    Finding::new("image-store-missing", format!("no image can be listed: {}", error.problem)).at(path),
+                );
                 return Vec::new();
             }
         };
@@ -100,7 +111,8 @@ impl<'a> Graph<'a> {
                 // Scratch folders of the graph (`:tmp:` before 0.5), and what 1.10 left behind.
                 Ok("_tmp" | ":tmp:") => {}
                 Ok(name) if entry.is_dir.unwrap_or_else(|| self.root.is_dir(&here)) => ids.extend(Id::new(name)),
-                _ => findings.push(Finding::new("stray-file", "it is not the folder of an image; it is passed over").at(here)),
+                _ => findings
+                    .push(Finding::new("stray-file", "it is not the folder of an image; it is passed over").at(here)),
             }
         }
         ids
@@ -124,8 +136,11 @@ impl<'a> Graph<'a> {
         let folder = folder_of(self.store, id);
         let mut notes = Notes::new(format!("image {}", id.short()), &folder.join("json"));
         let raw = json::read(self.root, &folder.join("json"), &mut notes);
-        let text = |name: &str| self.root.read(&folder.join(name), TEXT_LIMIT).ok().map(|raw| String::from_utf8_lossy(&raw).into_owned());
-        let image = raw.map(|raw| V1::parse(raw, id, text("parent").as_deref(), text("layersize").as_deref(), &mut notes));
+        let text = |name: &str| {
+            self.root.read(&folder.join(name), TEXT_LIMIT).ok().map(|raw| String::from_utf8_lossy(&raw).into_owned())
+        };
+        let image =
+            raw.map(|raw| V1::parse(raw, id, text("parent").as_deref(), text("layersize").as_deref(), &mut notes));
         findings.append(&mut notes.list);
         image
     }
@@ -135,7 +150,9 @@ impl<'a> Graph<'a> {
         let mut out: Vec<(Id, V1)> = Vec::new();
         let mut next = Some(id.clone());
         while let Some(id) = next {
-            let about = |code, detail: &str| Finding::new(code, detail).about(format!("image {}", id.short())).at(folder_of(self.store, &id));
+            let about = |code, detail: &str| {
+                Finding::new(code, detail).about(format!("image {}", id.short())).at(folder_of(self.store, &id))
+            };
             if out.len() >= CHAIN_LIMIT || out.iter().any(|(other, _)| *other == id) {
                 findings.push(about("image-loop", "the images' parents go round in a circle; the chain ends here"));
                 break;
@@ -171,7 +188,14 @@ impl<'a> Graph<'a> {
             config: own.raw.into(),
             record: folder_of(self.store, id).join("json"),
             manifest: None,
-            layers: chain.iter().map(|(id, image)| LayerRef { size: image.size, tar_split: self.tar_split(id), ..layer(self.store, id) }).collect(),
+            layers: chain
+                .iter()
+                .map(|(id, image)| LayerRef {
+                    size: image.size,
+                    tar_split: self.tar_split(id),
+                    ..layer(self.store, id)
+                })
+                .collect(),
         }
     }
 
@@ -183,7 +207,8 @@ impl<'a> Graph<'a> {
 }
 
 fn layer(store: &Store, id: &Id) -> LayerRef {
-    let folder = if store.driver == Driver::Graph { store.home.join("graph") } else { driver_folder(store, &store.driver) };
+    let folder =
+        if store.driver == Driver::Graph { store.home.join("graph") } else { driver_folder(store, &store.driver) };
     LayerRef {
         driver: store.driver.clone(),
         id: id.as_str().into(),
@@ -223,7 +248,11 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
         Some(id) => {
             for (id, image) in graph.chain(id, &mut findings) {
                 if !graph.has_files(&id) {
-                    findings.push(Finding::new("layer-missing", "the files of this layer are gone").about(format!("{subject}: image {}", id.short())).at(layer(store, &id).folder.join(id.as_str())));
+                    findings.push(
+                        Finding::new("layer-missing", "the files of this layer are gone")
+                            .about(format!("{subject}: image {}", id.short()))
+                            .at(layer(store, &id).folder.join(id.as_str())),
+                    );
                     continue;
                 }
                 layers.push(LayerRef { size: image.size, tar_split: graph.tar_split(&id), ..layer(store, &id) });
@@ -236,7 +265,11 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
 
 /// The store with the driver that the container itself names.
 fn own_store(store: &Store, container: &Container) -> Store {
-    if store.driver == Driver::Graph { store.clone() } else { Store { driver: Driver::docker(&container.driver), ..store.clone() } }
+    if store.driver == Driver::Graph {
+        store.clone()
+    } else {
+        Store { driver: Driver::docker(&container.driver), ..store.clone() }
+    }
 }
 
 /// 0.6: `containers/<id>/rw` over one folder of mount points for all (image.go MountAUFS, v0.6.4); since 0.7 the

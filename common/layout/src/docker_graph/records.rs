@@ -56,7 +56,10 @@ impl V1 {
         let record: Record = json::parse(&raw, notes).unwrap_or_default();
         let id = record.id.take("id", notes);
         if !id.is_empty() && id != folder.as_str() {
-            notes.add("id-differs", format!("the record says id '{id}', its folder is '{folder}'; docker would not take it"));
+            notes.add(
+                "id-differs",
+                format!("the record says id '{id}', its folder is '{folder}'; docker would not take it"),
+            );
         }
         let own = record.size.get("Size", notes);
         V1 {

@@ -12,7 +12,13 @@ use crate::docker::folders;
 use crate::json::{self as record, Notes};
 
 /// What the runtime left of a container, under the names that inspect shows; null where it left nothing.
-pub(crate) fn read(root: &Root, store: &Store, container: &Container, known: &Map<String, Value>, notes: &mut Notes) -> Value {
+pub(crate) fn read(
+    root: &Root,
+    store: &Store,
+    container: &Container,
+    known: &Map<String, Value>,
+    notes: &mut Notes,
+) -> Value {
     let mut out = Map::new();
     let lxc = folders::of(store, &container.id).join("config.lxc");
     if let Some(raw) = record::read_if_there(root, &lxc, notes) {
@@ -23,7 +29,9 @@ pub(crate) fn read(root: &Root, store: &Store, container: &Container, known: &Ma
     let native = native(store, container);
     for (name, file) in [("Container", "container.json"), ("State", "state.json")] {
         let path = native.join(file);
-        if let Some(value) = record::read_if_there(root, &path, notes).and_then(|raw| record::value(&raw, notes.at(&path))) {
+        if let Some(value) =
+            record::read_if_there(root, &path, notes).and_then(|raw| record::value(&raw, notes.at(&path)))
+        {
             compare(&claims(&value), known, notes.at(&path));
             out.insert(name.into(), value);
         }
@@ -51,17 +59,20 @@ fn compare(claims: &[Claim], known: &Map<String, Value>, notes: &mut Notes) {
         return;
     }
     for (key, claimed) in claims {
-        let value = key.split('.').try_fold(None::<&Value>, |at, part| Some(Some(match at {
-            None => known.get(part)?,
-            Some(table) => table.get(part)?,
-        })));
+        let value = key.split('.').try_fold(None::<&Value>, |at, part| {
+            Some(Some(match at {
+                None => known.get(part)?,
+                Some(table) => table.get(part)?,
+            }))
+        });
         let recorded = match value.flatten() {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => continue,
         };
         if !recorded.is_empty() && recorded != *claimed {
-            notes.add("records-differ", format!("{key} is '{claimed}' here and '{recorded}' in the container's record"));
+            notes
+                .add("records-differ", format!("{key} is '{claimed}' here and '{recorded}' in the container's record"));
         }
     }
 }
@@ -75,7 +86,8 @@ impl Lxc {
     fn parse(raw: &[u8]) -> Lxc {
         let text = String::from_utf8_lossy(raw);
         let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-        let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.trim().to_string(), value.trim().to_string()));
+        let pair =
+            |line: &str| line.split_once('=').map(|(key, value)| (key.trim().to_string(), value.trim().to_string()));
         Lxc { lines: lines.filter_map(pair).collect() }
     }
 
@@ -116,7 +128,8 @@ fn claims(value: &Value) -> Vec<Claim> {
         out.push(("State.Pid", pid.to_string()));
     }
     let networks = value.get("networks").and_then(Value::as_array);
-    let veth = networks.into_iter().flatten().find(|network| network.get("type").and_then(Value::as_str) == Some("veth"));
+    let veth =
+        networks.into_iter().flatten().find(|network| network.get("type").and_then(Value::as_str) == Some("veth"));
     let text = |key: &str| veth.and_then(|network| network.get(key)?.as_str()).map(String::from);
     if let Some((ip, length)) = text("address").as_deref().and_then(|address| address.split_once('/')) {
         out.push(("NetworkSettings.IPAddress", ip.into()));
@@ -158,7 +171,13 @@ mod tests {
         let claims: Vec<String> = claims(&container).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(
             claims,
-            ["Config.Hostname=093b093572a4", "NetworkSettings.IPAddress=172.17.0.22", "NetworkSettings.IPPrefixLen=16", "NetworkSettings.Gateway=172.17.42.1", "NetworkSettings.Bridge=docker0"]
+            [
+                "Config.Hostname=093b093572a4",
+                "NetworkSettings.IPAddress=172.17.0.22",
+                "NetworkSettings.IPPrefixLen=16",
+                "NetworkSettings.Gateway=172.17.42.1",
+                "NetworkSettings.Bridge=docker0"
+            ]
         );
     }
 

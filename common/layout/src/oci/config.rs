@@ -38,7 +38,8 @@ impl ImageConfig {
     pub fn history(&self, sizes: &[Option<u64>]) -> Vec<HistoryEntry> {
         let mut sizes = sizes.iter();
         let steps = self.value.get("history").and_then(Value::as_array);
-        let mut out: Vec<HistoryEntry> = steps.into_iter().flatten().map(|step| history_entry(step, &mut sizes)).collect();
+        let mut out: Vec<HistoryEntry> =
+            steps.into_iter().flatten().map(|step| history_entry(step, &mut sizes)).collect();
         out.reverse();
         out
     }
@@ -67,7 +68,10 @@ impl ImageConfig {
             }
         }
         let layers: Vec<Value> = self.diff_ids().iter().map(|id| id.to_string().into()).collect();
-        out.insert("RootFS".into(), json!({"Type": self.value.pointer("/rootfs/type").cloned().unwrap_or("layers".into()), "Layers": layers}));
+        out.insert(
+            "RootFS".into(),
+            json!({"Type": self.value.pointer("/rootfs/type").cloned().unwrap_or("layers".into()), "Layers": layers}),
+        );
         for (key, value) in self.value.as_object().into_iter().flatten() {
             if !SHOWN.iter().any(|(_, known)| known == key) && !matches!(key.as_str(), "rootfs" | "history") {
                 out.entry(key.clone()).or_insert_with(|| value.clone());
@@ -134,15 +138,23 @@ mod tests {
 
     #[test]
     fn steps_without_a_layer_take_no_size() {
-        let config = ImageConfig::new(json!({"history": [{"created_by": "a"}, {"created_by": "b", "empty_layer": true}, {"comment": "c"}]}));
-        let read: Vec<_> = config.history(&[Some(5), Some(7)]).into_iter().map(|step| (step.created_by, step.comment, step.size)).collect();
+        let config = ImageConfig::new(
+            json!({"history": [{"created_by": "a"}, {"created_by": "b", "empty_layer": true}, {"comment": "c"}]}),
+        );
+        let read: Vec<_> = config
+            .history(&[Some(5), Some(7)])
+            .into_iter()
+            .map(|step| (step.created_by, step.comment, step.size))
+            .collect();
         let step = |by: &str, comment: &str, size| (by.to_string(), comment.to_string(), Some(size));
         assert_eq!(read, [step("", "c", 7), step("b", "", 0), step("a", "", 5)]);
     }
 
     #[test]
     fn keys_that_docker_does_not_show_are_kept() {
-        let shown = ImageConfig::new(json!({"os": "linux", "config": {"Cmd": ["x"]}, "moby.buildkit.cache.v0": "eA=="})).inspect();
+        let shown =
+            ImageConfig::new(json!({"os": "linux", "config": {"Cmd": ["x"]}, "moby.buildkit.cache.v0": "eA=="}))
+                .inspect();
         assert_eq!(shown["Os"], "linux");
         assert_eq!(shown["Config"], json!({"Cmd": ["x"]}));
         assert_eq!(shown["Created"], Value::Null);

@@ -34,7 +34,8 @@ impl<'a> Spec<'a> {
 }
 
 /// Where every container has something mounted by the engine itself.
-const USUAL: &[&str] = &["/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup", "/run/secrets"];
+const USUAL: &[&str] =
+    &["/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup", "/run/secrets"];
 
 fn mount(value: &Value) -> Option<Mount> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_string();

@@ -37,7 +37,8 @@ pub fn put(writer: &mut Writer, parent: Option<&Digest>, tar: &[u8]) -> Digest {
 
 fn unpack(writer: &Writer, staged: &StagedLayer, tar: &[u8]) -> u64 {
     let diff = writer.path(&staged.diff());
-    let mut child = Command::new("tar").arg("-xpf").arg("-").arg("-C").arg(&diff).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        Command::new("tar").arg("-xpf").arg("-").arg("-C").arg(&diff).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(tar).unwrap();
     assert!(child.wait().unwrap().success());
     let overlay = *writer.driver() == Driver::Overlay2;
@@ -93,7 +94,11 @@ pub fn split(tar: &[u8]) -> String {
         let name = std::str::from_utf8(header[..100].split(|&b| b == 0).next().unwrap()).unwrap();
         match content {
             b"" => line(format!("\"type\":1,\"name\":\"{name}\",\"payload\":null")),
-            _ => line(format!("\"type\":1,\"name\":\"{name}\",\"size\":{},\"payload\":\"{}\"", content.len(), base64(&crc64(content)))),
+            _ => line(format!(
+                "\"type\":1,\"name\":\"{name}\",\"size\":{},\"payload\":\"{}\"",
+                content.len(),
+                base64(&crc64(content))
+            )),
         }
         let padded = content.len().div_ceil(512) * 512;
         padding = vec![0; padded - content.len()];

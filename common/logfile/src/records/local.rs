@@ -76,7 +76,9 @@ fn entry(message: &[u8]) -> Option<Entry> {
             (2, Value::Number(nanos)) => time = Some(instant(nanos as i64)),
             (3, Value::Bytes(line)) => text = line.to_vec(),
             (4, Value::Number(flag)) => is_partial = flag != 0,
-            (5, Value::Bytes(metadata)) => is_last = protobuf::fields(metadata).any(|field| field == (1, Value::Number(1))),
+            (5, Value::Bytes(metadata)) => {
+                is_last = protobuf::fields(metadata).any(|field| field == (1, Value::Number(1)))
+            }
             _ => {}
         }
     }

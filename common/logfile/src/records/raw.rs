@@ -12,7 +12,13 @@ pub(crate) struct Raw {
 impl Parser for Raw {
     fn parse(&mut self, bytes: &[u8], last: bool, out: &mut VecDeque<Entry>) -> Option<Parsed> {
         let line = super::line(bytes, last)?;
-        out.push_back(Entry { stream: self.stream, time: None, attrs: Vec::new(), text: line.to_vec(), continues: false });
+        out.push_back(Entry {
+            stream: self.stream,
+            time: None,
+            attrs: Vec::new(),
+            text: line.to_vec(),
+            continues: false,
+        });
         Some(Parsed { used: line.len(), damaged: 0 })
     }
 }

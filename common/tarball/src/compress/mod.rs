@@ -133,7 +133,11 @@ pub trait Finish: Write + Send {
 /// Compresses into `out`; `level` as the format counts them, within [`Compression::levels`].
 ///
 /// Defaults: gzip 6, bzip2 9, xz 2, zstd 3. xz has not its usual 6, since two threads would need 190 MB.
-pub fn encoder(compression: Compression, level: Option<u32>, out: Box<dyn Write + Send>) -> io::Result<Box<dyn Finish>> {
+pub fn encoder(
+    compression: Compression,
+    level: Option<u32>,
+    out: Box<dyn Write + Send>,
+) -> io::Result<Box<dyn Finish>> {
     if level.is_some_and(|level| !compression.levels().contains(&level)) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} has no such level", compression.word())));
     }
@@ -205,7 +209,7 @@ mod tests {
         let mut encoder = encoder(compression, None, Box::new(out.clone())).unwrap();
         encoder.write_all(plain).unwrap();
         encoder.finish().unwrap();
-        
+
         out.0.lock().unwrap().clone()
     }
 
@@ -219,7 +223,10 @@ mod tests {
     /// Text that packs, but not to nothing.
     fn sample(size: usize) -> Vec<u8> {
         let mut state = 1u32;
-        let mut random = || { state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223); state >> 24 };
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 24
+        };
         (0..size).map(|i| if i % 3 == 0 { b' ' } else { b'a' + (random() % 16) as u8 }).collect()
     }
 

@@ -45,7 +45,9 @@ impl<Job: Send + 'static, Outcome: Send + 'static> Pool<Job, Outcome> {
 }
 
 /// A thread that ends when the pool is dropped.
-fn worker<Job: Send + 'static, Outcome: Send + 'static>(work: fn(Job) -> Outcome) -> (SyncSender<Job>, Receiver<Outcome>) {
+fn worker<Job: Send + 'static, Outcome: Send + 'static>(
+    work: fn(Job) -> Outcome,
+) -> (SyncSender<Job>, Receiver<Outcome>) {
     let (give, jobs) = sync_channel::<Job>(UNDER_WAY);
     let (outcomes, take) = sync_channel(UNDER_WAY);
     thread::spawn(move || {

@@ -62,7 +62,14 @@ struct Copy {
 }
 
 impl Copy {
-    fn file(&mut self, file: impl Read, name: Vec<u8>, size: u64, crc: u64, out: &mut dyn Write) -> Result<(), AssembleError> {
+    fn file(
+        &mut self,
+        file: impl Read,
+        name: Vec<u8>,
+        size: u64,
+        crc: u64,
+        out: &mut dyn Write,
+    ) -> Result<(), AssembleError> {
         self.crc.reset();
         let mut left = size;
         // One byte more than stated would show that the file has grown.

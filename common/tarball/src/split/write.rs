@@ -81,7 +81,9 @@ fn put_escaped(text: &str, line: &mut Vec<u8>) {
             '\n' => line.extend_from_slice(b"\\n"),
             '\r' => line.extend_from_slice(b"\\r"),
             '\t' => line.extend_from_slice(b"\\t"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => line.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes()),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
+                line.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes())
+            }
             c => line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }

@@ -68,11 +68,15 @@ impl Writer {
     fn known(&self, text: &str) -> Result<Known, EditError> {
         let mut all = self.containers();
         let name = text.strip_prefix('/').unwrap_or(text);
-        let exact = all.iter().position(|it| it.id.as_str() == text).or_else(|| all.iter().position(|it| it.names.iter().any(|own| own == name)));
+        let exact = all
+            .iter()
+            .position(|it| it.id.as_str() == text)
+            .or_else(|| all.iter().position(|it| it.names.iter().any(|own| own == name)));
         if let Some(at) = exact {
             return Ok(all.swap_remove(at));
         }
-        let mut found: Vec<Known> = all.into_iter().filter(|it| !text.is_empty() && it.id.as_str().starts_with(text)).collect();
+        let mut found: Vec<Known> =
+            all.into_iter().filter(|it| !text.is_empty() && it.id.as_str().starts_with(text)).collect();
         match found.len() {
             0 => Err(EditError::NoContainer(text.into())),
             1 => Ok(found.remove(0)),
@@ -142,7 +146,12 @@ pub(super) fn take_mount(target: &Target, store: &Store, stage: &Stage, id: &Id)
 }
 
 /// Takes the files that a container's record names, and layers below that nothing else needs.
-pub(super) fn take_mount_files(target: &Target, store: &Store, stage: &Stage, mount: &HostPath) -> Result<(), EditError> {
+pub(super) fn take_mount_files(
+    target: &Target,
+    store: &Store,
+    stage: &Stage,
+    mount: &HostPath,
+) -> Result<(), EditError> {
     for name in ["mount-id", "init-id"] {
         let raw = target.root().read(&mount.join(name), 4096).unwrap_or_default();
         if let Some(id) = mount_id(&raw) {

@@ -88,13 +88,19 @@ impl Writer {
     }
 
     /// Makes a staged container, whose init layer is filled, part of the root under `id`.
-    pub fn commit_container(&mut self, staged: StagedContainer, id: &Id, record: &ContainerRecord) -> Result<ContainerPlace, EditError> {
+    pub fn commit_container(
+        &mut self,
+        staged: StagedContainer,
+        id: &Id,
+        record: &ContainerRecord,
+    ) -> Result<ContainerPlace, EditError> {
         let own = staged.folder.join("own");
         let init = staged.folder.join("init");
         match self.driver() {
             Driver::Vfs => self.target.copy_tree(&init, &own)?,
             _ => {
-                let below = text(&self.target, &init.join("lower")).map(|lower| format!(":{lower}")).unwrap_or_default();
+                let below =
+                    text(&self.target, &init.join("lower")).map(|lower| format!(":{lower}")).unwrap_or_default();
                 let link = text(&self.target, &init.join("link")).unwrap_or_default();
                 self.make_overlay(&own, Some(format!("l/{link}{below}")))?;
                 self.target.write_new(&init.join("committed"), b"", 0o600)?;
@@ -171,7 +177,10 @@ impl Writer {
 
     /// The chain id of an image's topmost layer, from the digests of its layers, lowest first.
     pub fn chain_of(diff_ids: &[Digest]) -> Option<Digest> {
-        diff_ids.iter().copied().reduce(|chain, diff| crate::docker_content::records::sha256(format!("{chain} {diff}").as_bytes()))
+        diff_ids
+            .iter()
+            .copied()
+            .reduce(|chain, diff| crate::docker_content::records::sha256(format!("{chain} {diff}").as_bytes()))
     }
 }
 

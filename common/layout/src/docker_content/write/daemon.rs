@@ -36,7 +36,10 @@ fn by_lock(target: &Target) -> Option<Holder> {
 
 /// A daemon whose data root, as it sees it, is this one: also one that has no database open yet.
 fn by_process(target: &Target) -> Option<Holder> {
-    let named = PID_FILES.iter().filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok()).filter_map(Process::of);
+    let named = PID_FILES
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
+        .filter_map(Process::of);
     let daemons = processes().into_iter().filter(is_daemon);
     let owner = daemons.chain(named).find(|process| process.sees(&data_root(process), target))?;
     Some(Holder { pid: Some(owner.pid), program: owner.program })
@@ -101,9 +104,13 @@ mod tests {
 
     #[test]
     fn clients_are_no_daemons() {
-        for (line, answer) in
-            [("dockerd", true), ("docker daemon", true), ("docker -d", true), ("docker ps", false), ("docker-proxy -x", false)]
-        {
+        for (line, answer) in [
+            ("dockerd", true),
+            ("docker daemon", true),
+            ("docker -d", true),
+            ("docker ps", false),
+            ("docker-proxy -x", false),
+        ] {
             assert_eq!(is_daemon(&process(line)), answer, "{line}");
         }
     }

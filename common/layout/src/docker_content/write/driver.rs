@@ -86,7 +86,10 @@ mod tests {
         check(&["graph/x", "vfs/dir/x"], "it was written by docker before 1.10, and nothing newer has opened it yet");
         check(&["overlay-images/x", "overlay/l"], "its storage driver is overlay, which is only read");
         check(&["overlay-images/x"], "it is Podman's (containers/storage)");
-        check(&["231072.231072/image"], "its daemon used user namespaces ('231072.231072'), and layers with shifted owners are only read");
+        check(
+            &["231072.231072/image"],
+            "its daemon used user namespaces ('231072.231072'), and layers with shifted owners are only read",
+        );
         check(&["231072.231072/image", "image/overlay2", "overlay2/l"], "overlay2");
     }
 }

@@ -62,9 +62,15 @@ impl EditError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            EditError::Owned { .. } => Some("stop the daemon first, or pipe into `docker load`, or name another root with --root"),
-            EditError::OnlyRead { .. } => Some("write an archive with `save` and load it with the engine itself, or name another root with --root"),
-            EditError::Write(WriteError::Locked { .. }) => Some("wait for it: without --no-wait this happens by itself"),
+            EditError::Owned { .. } => {
+                Some("stop the daemon first, or pipe into `docker load`, or name another root with --root")
+            }
+            EditError::OnlyRead { .. } => Some(
+                "write an archive with `save` and load it with the engine itself, or name another root with --root",
+            ),
+            EditError::Write(WriteError::Locked { .. }) => {
+                Some("wait for it: without --no-wait this happens by itself")
+            }
             _ => None,
         }
     }

@@ -99,7 +99,9 @@ pub(super) fn chains(config: &[u8], path: &HostPath) -> Result<Vec<Digest>, Edit
     let record = ImageRecord::parse(config, &mut notes);
     let diff_ids = ImageRecord::diff_ids(record.rootfs, &mut notes);
     match notes.list.into_iter().find(|finding| finding.code != "key-twice") {
-        Some(finding) => Err(EditError::Record { path: path.clone(), why: format!("is no image's config: {}", finding.detail) }),
+        Some(finding) => {
+            Err(EditError::Record { path: path.clone(), why: format!("is no image's config: {}", finding.detail) })
+        }
         None => Ok(chain_ids(&diff_ids)),
     }
 }

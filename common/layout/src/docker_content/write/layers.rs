@@ -66,7 +66,9 @@ impl Writer {
     fn is_in_place(&self, chain: &Digest) -> bool {
         let record = layer_record(&self.store, chain);
         let has = |name: &str| text(&self.target, &record.join(name));
-        let Some(cache_id) = has("cache-id").filter(|_| has("diff").is_some() && has("size").is_some()) else { return false };
+        let Some(cache_id) = has("cache-id").filter(|_| has("diff").is_some() && has("size").is_some()) else {
+            return false;
+        };
         let files = driver_place(&self.store, &cache_id);
         match self.store.driver {
             Driver::Vfs => self.root().is_dir(&files),
@@ -106,10 +108,14 @@ impl Writer {
     /// what lies below; so a layer can be unpacked before it is known where it belongs.
     pub fn set_parent_layer(&self, staged: &mut StagedLayer, parent: Option<&Digest>) -> Result<(), EditError> {
         if staged.driver == Driver::Vfs && staged.parent.as_ref() != parent {
-            return Err(EditError::Invalid("a layer of vfs holds what lies below it, and cannot be put elsewhere".into()));
+            return Err(EditError::Invalid(
+                "a layer of vfs holds what lies below it, and cannot be put elsewhere".into(),
+            ));
         }
         match parent {
-            Some(parent) if !self.layer_exists(parent) => Err(EditError::Invalid(format!("the layer below, {parent}, is not there"))),
+            Some(parent) if !self.layer_exists(parent) => {
+                Err(EditError::Invalid(format!("the layer below, {parent}, is not there")))
+            }
             _ => {
                 staged.parent = parent.copied();
                 Ok(())
@@ -214,7 +220,9 @@ impl Writer {
     /// The `lower` of a layer on `parent`: short names, nearest first.
     pub(super) fn lower(&self, parent: &Digest) -> Result<String, EditError> {
         let files = self.files_of(parent)?;
-        let read = |name: &str| self.root().read(&files.join(name), 64 << 10).map(|raw| String::from_utf8_lossy(&raw).into_owned());
+        let read = |name: &str| {
+            self.root().read(&files.join(name), 64 << 10).map(|raw| String::from_utf8_lossy(&raw).into_owned())
+        };
         let below = if self.root().exists(&files.join("lower")) { read("lower")? } else { String::new() };
         if below.split(':').filter(|part| !part.is_empty()).count() + 2 > MAX_DEPTH {
             return Err(EditError::Invalid("max depth exceeded".into()));
@@ -318,11 +326,17 @@ pub(super) fn random_hex() -> Result<String, EditError> {
 
 /// 26 characters of base32, as overlay2's links are (daemon/graphdriver/overlay2/randomid.go).
 pub(super) fn random_link() -> Result<String, EditError> {
-    Ok(random()?.iter().take(26).map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)])).collect())
+    Ok(random()?
+        .iter()
+        .take(26)
+        .map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]))
+        .collect())
 }
 
 fn random() -> Result<[u8; 32], EditError> {
     let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| EditError::Invalid("the system gives no random numbers".into()))?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| EditError::Invalid("the system gives no random numbers".into()))?;
     Ok(bytes)
 }

@@ -108,13 +108,24 @@ impl Writer {
         Ok(())
     }
 
-    fn remove_with_parents(&mut self, id: Digest, force: bool, prune: bool, quiet: bool, done: &mut Vec<Removed>) -> Result<(), EditError> {
+    fn remove_with_parents(
+        &mut self,
+        id: Digest,
+        force: bool,
+        prune: bool,
+        quiet: bool,
+        done: &mut Vec<Removed>,
+    ) -> Result<(), EditError> {
         let (mut id, mut force, mut quiet) = (id, force, quiet);
         loop {
             let mask = Mask { references: !force, stopped: !force };
             if let Some(conflict) = self.conflict(&id, mask)? {
                 let dangling = self.names_of(&id)?.is_empty() && self.children(&id).is_empty();
-                return if quiet && (!dangling || conflict.used) { Ok(()) } else { Err(EditError::Conflict(conflict.text)) };
+                return if quiet && (!dangling || conflict.used) {
+                    Ok(())
+                } else {
+                    Err(EditError::Conflict(conflict.text))
+                };
             }
             let parent = self.parent(&id);
             self.remove_names(&self.names_of(&id)?, done)?;
@@ -154,7 +165,8 @@ impl Writer {
     }
 
     fn parent(&self, id: &Digest) -> Option<Digest> {
-        let parent: Digest = layers::text(&self.target, &metadata_of(&self.store, &Id::from(*id), "parent"))?.parse().ok()?;
+        let parent: Digest =
+            layers::text(&self.target, &metadata_of(&self.store, &Id::from(*id), "parent"))?.parse().ok()?;
         self.image_exists(&parent).then_some(parent)
     }
 
@@ -193,13 +205,19 @@ fn is_single(names: &[Reference]) -> bool {
         return true;
     }
     let tags: Vec<&Reference> = names.iter().filter(|name| name.digest().is_none()).collect();
-    let with_digest: HashSet<String> = names.iter().filter(|name| name.digest().is_some()).map(Reference::full_repository).collect();
+    let with_digest: HashSet<String> =
+        names.iter().filter(|name| name.digest().is_some()).map(Reference::full_repository).collect();
     let only = tags.first().copied().unwrap_or(&names[0]);
     tags.len() <= 1 && with_digest.len() == 1 && with_digest.contains(&only.full_repository())
 }
 
 /// Releases the layers that a removed image's config names.
-pub(super) fn release_of_config(target: &Target, store: &Store, stage: &Stage, config: &HostPath) -> Result<Vec<Digest>, EditError> {
+pub(super) fn release_of_config(
+    target: &Target,
+    store: &Store,
+    stage: &Stage,
+    config: &HostPath,
+) -> Result<Vec<Digest>, EditError> {
     let raw = target.root().read(config, RECORD_LIMIT)?;
     let chain = chains(&raw, config).ok().and_then(|chains| chains.last().copied());
     chain.map_or(Ok(Vec::new()), |chain| release(target, store, stage, chain))
@@ -234,7 +252,9 @@ fn needed(target: &Target, store: &Store) -> HashSet<Digest> {
     }
     let mounts = image_store(store).join("layerdb/mounts");
     for name in stage::names(target, &mounts) {
-        out.extend(layers::text(target, &mounts.join(&name).join("parent")).and_then(|text| text.parse::<Digest>().ok()));
+        out.extend(
+            layers::text(target, &mounts.join(&name).join("parent")).and_then(|text| text.parse::<Digest>().ok()),
+        );
     }
     out
 }

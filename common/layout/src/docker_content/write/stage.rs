@@ -66,7 +66,10 @@ impl Writer {
             if stage.folder == self.stage.folder {
                 continue;
             }
-            for id in names(&self.target, &stage.folder.join("made")).iter().filter_map(|name| name.strip_prefix("image-")?.parse().ok()) {
+            for id in names(&self.target, &stage.folder.join("made"))
+                .iter()
+                .filter_map(|name| name.strip_prefix("image-")?.parse().ok())
+            {
                 self.take_if_loose(&id)?;
             }
             undo_made(&self.target, &self.store, &stage)?;
@@ -110,7 +113,9 @@ fn undo_container(target: &Target, store: &Store, stage: &Stage, mount_id: &str,
 fn finish_gone(target: &Target, store: &Store, stage: &Stage) -> Result<(), EditError> {
     let gone = stage.folder.join("gone");
     let list = names(target, &gone);
-    let of = |kind: &str| -> Vec<String> { list.iter().filter_map(|name| name.strip_prefix(kind)?.strip_prefix('-').map(str::to_string)).collect() };
+    let of = |kind: &str| -> Vec<String> {
+        list.iter().filter_map(|name| name.strip_prefix(kind)?.strip_prefix('-').map(str::to_string)).collect()
+    };
     for id in of("container").iter().filter_map(|name| Id::new(name)) {
         containers::take_mount(target, store, stage, &id)?;
     }
