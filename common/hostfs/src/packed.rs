@@ -134,15 +134,15 @@ impl Packed {
     /// The names of a directory, sorted by bytes.
     pub fn entries(&self, dir: usize) -> Vec<DirEntry> {
         let NodeKind::Directory(names) = &self.nodes[dir].kind else { return Vec::new() };
-        let entry = |(name, node): (&Box<[u8]>, &usize)| {
-            let kind = self.stat(*node).kind;
+        let entry = |(name, node): (&[u8], usize)| {
+            let kind = self.stat(node).kind;
             DirEntry {
-                name: name.clone(),
+                name: name.into(),
                 is_dir: Some(kind == FileKind::Directory),
                 is_char_device: Some(matches!(kind, FileKind::CharDevice(..))),
             }
         };
-        names.iter().map(entry).collect()
+        names.iter().map(|(name, node)| entry((name, *node))).collect()
     }
 
     /// Attributes as lstat would give them after unpacking. Times that tar does not keep are those of the content.
