@@ -125,7 +125,16 @@ pub struct Args {
     pub device_cgroup_rule: Vec<String>,
 
     // Network ---------------------------------------------------------------------------------------------------------
-    /// Connect a container to a network: none, host or container:PID
+    /// Publish a container's port(s) to the host
+    #[arg(short, long, value_name = "list")]
+    pub publish: Vec<String>,
+    /// Publish all exposed ports to random ports
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Expose a port or a range of ports
+    #[arg(long, value_name = "list")]
+    pub expose: Vec<String>,
+    /// Connect a container to a network: bridge, none, host, container:PID, or one of the data root by name
     #[arg(long, visible_alias = "net", value_name = "network")]
     pub network: Option<String>,
     /// Add a custom host-to-IP mapping (host:ip)

@@ -57,9 +57,58 @@ fn config(args: &Args, base: &Value, image_name: &str, command: &[String], id: &
         "OnBuild": Value::Null,
         "Labels": labels,
         "StopSignal": or_base(&args.stop_signal, "StopSignal"),
-        "ExposedPorts": base["ExposedPorts"],
+        "ExposedPorts": exposed(args, &base["ExposedPorts"])?,
         "Healthcheck": base["Healthcheck"],
     }))
+}
+
+/// The image's ports, those of `--expose`, and those that are published.
+fn exposed(args: &Args, base: &Value) -> Result<Value> {
+    let mut all = base.as_object().cloned().unwrap_or_default();
+    for text in &args.expose {
+        let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        for port in ports(range).with_context(|| format!("invalid range format for --expose: {text}"))? {
+            all.insert(format!("{port}/{protocol}"), json!({}));
+        }
+    }
+    for key in bindings(args)?.keys() {
+        all.insert(key.clone(), json!({}));
+    }
+    Ok(if all.is_empty() { Value::Null } else { Value::Object(all) })
+}
+
+/// `--publish [[IP:]HOST:]PORT[/PROTOCOL]`, ranges too, as docker's `PortBindings`.
+fn bindings(args: &Args) -> Result<Map<String, Value>> {
+    let mut all: Map<String, Value> = Map::new();
+    for text in &args.publish {
+        let wrong = || format!("invalid containerPort: {text}");
+        let (rest, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
+        let (rest, inside) = rest.rsplit_once(':').unwrap_or(("", rest));
+        let (address, outside) = match rest.rsplit_once(':') {
+            Some((address, outside)) => (address.trim_matches(['[', ']']), outside),
+            None => ("", rest),
+        };
+        let inside = ports(inside).with_context(wrong)?;
+        let outside = if outside.is_empty() { Vec::new() } else { ports(outside).with_context(wrong)? };
+        if !outside.is_empty() && outside.len() != inside.len() {
+            bail!("invalid ranges specified for container and host Ports: {text}");
+        }
+        for (at, port) in inside.iter().enumerate() {
+            let host = outside.get(at).map(u16::to_string).unwrap_or_default();
+            let list = all.entry(format!("{port}/{protocol}")).or_insert_with(|| json!([]));
+            if let Some(list) = list.as_array_mut() {
+                list.push(json!({"HostIp": address, "HostPort": host}));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// `80` or `8000-8010`.
+fn ports(text: &str) -> Option<Vec<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    (first > 0 && first <= last).then(|| (first..=last).collect())
 }
 
 /// The image's volumes, and those of `--volume` that name a place only.
@@ -72,7 +121,9 @@ fn volumes(args: &Args, base: &Value) -> Value {
 fn host_config(args: &Args) -> Result<Value> {
     Ok(json!({
         "Binds": args.volume.iter().filter(|text| text.contains(':')).collect::<Vec<_>>(),
-        "NetworkMode": args.network.clone().unwrap_or_else(|| "none".to_string()),
+        "NetworkMode": args.network.clone().unwrap_or_else(|| "default".to_string()),
+        "PortBindings": bindings(args)?,
+        "PublishAllPorts": args.publish_all,
         "RestartPolicy": restart(args)?,
         "LogConfig": {"Type": "json-file", "Config": {}},
         "AutoRemove": args.rm,

@@ -77,7 +77,7 @@ impl Plan {
             passwd: files::read(&host, &rootfs, "etc/passwd")?,
             group: files::read(&host, &rootfs, "etc/group")?,
             mounts: own,
-            network: begin::network(&inspect, &mut notes),
+            network: begin::network(&inspect),
             joined: Joined::default(),
             link_env: Vec::new(),
         };
@@ -151,6 +151,9 @@ fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) -> Res
     if let Some((program, rest)) = args.image_and_command.split_first() {
         inspect["Path"] = json!(program);
         inspect["Args"] = json!(rest);
+    }
+    if let Some(network) = &args.network {
+        inspect["HostConfig"]["NetworkMode"] = json!(network);
     }
     // The old terminal is gone with whoever sat at it.
     inspect["Config"]["Tty"] = json!(args.tty);

@@ -10,7 +10,7 @@ use hostfs::Wait;
 use launch::relay::{Ends, Manner, Signals};
 use lifecycle::create::{self, Wanted};
 use lifecycle::live::{self, Life, Raw};
-use lifecycle::{LifeError, begin, runtime};
+use lifecycle::{LifeError, begin, network, runtime};
 
 use crate::args::Args;
 use crate::plan::{Plan, Subject};
@@ -71,9 +71,13 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     if let Some(rootfs) = &plan.write_out {
         findings.extend(write_out(&plan.host, rootfs, &folder.path().join("written"))?);
     }
+    let networks = network::of_host(&plan.host);
+    let hosts = folder.path().join("hosts");
     let signals = Signals::take().context("cannot take signals")?;
     let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, args.interactive)?;
-    let started = match launch::start(&plan.spec, streams, folder.path(), |_| Ok(())) {
+    let started = match launch::start(&plan.spec, streams, folder.path(), |pid| {
+        Ok(begin::connect(&plan.inspect, &networks, &plan.id, pid, &hosts).map(drop)?)
+    }) {
         Ok(started) => started,
         Err(error) => return refused(error.into()),
     };
@@ -88,6 +92,9 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         .context("cannot follow the container")?;
     drop(raw);
     started.cgroup.remove();
+    if network::is_wanted(&plan.inspect) {
+        network::disconnect(&plan.id)?;
+    }
     Ok(Outcome::from(findings).with_status(status))
 }
 

@@ -10,7 +10,7 @@ use model::Id;
 use serde_json::Value;
 
 use crate::error::{LifeError, at};
-use crate::{begin, record};
+use crate::{begin, network, record};
 
 /// How a container is attended.
 pub struct Attendance<'a> {
@@ -20,6 +20,8 @@ pub struct Attendance<'a> {
     pub id: &'a Id,
     /// Towards the person.
     pub manner: Manner,
+    /// Whether its network was made for it.
+    pub connected: bool,
     /// Signals taken before it was started.
     pub signals: &'a Signals,
 }
@@ -47,6 +49,10 @@ pub fn to_the_end(
         .map_err(|error| LifeError::Machine("follow the container", error))?;
     let killed = started.cgroup.read(&["memory.oom_control", "memory.events"]).is_some_and(|text| counts_kills(&text));
     started.cgroup.remove();
+    if attendance.connected {
+        network::disconnect(attendance.id)?;
+        begin::update(attendance.root, attendance.id, record::disconnected)?;
+    }
     begin::update(attendance.root, attendance.id, |own| record::ended(own, status, killed, launch::log::now()))?;
     Ok(status)
 }

@@ -16,12 +16,16 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
 
 use crate::error::{LifeError, at};
-use crate::{files, mounts, record, runtime};
+use crate::{files, mounts, network, record, runtime};
 
 /// A container ready to be started: its spec, and what its record asks for that is not done.
 pub struct Ready {
     /// What it is to be.
     pub spec: Spec,
+    /// Its inspect JSON.
+    pub inspect: Value,
+    /// The networks of the root.
+    pub networks: Vec<Value>,
     /// What is not done, one line each.
     pub notes: Vec<String>,
     /// What could not be read.
@@ -49,7 +53,6 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     };
     let folder = writer.path(&model::HostPath::from("containers").join(container.id.as_str()));
     let raw = raw(&folder)?;
-    let mut notes = Vec::new();
     let mut own = mounts::of_record(&raw["MountPoints"]);
     own.extend(mounts::of_etc(&folder));
     let around = Surroundings {
@@ -58,13 +61,12 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
         passwd: files::read(host, &rootfs, "etc/passwd")?,
         group: files::read(host, &rootfs, "etc/group")?,
         mounts: own,
-        network: network(&inspect, &mut notes),
+        network: network(&inspect),
         joined: Joined::default(),
         link_env: Vec::new(),
     };
-    let (spec, more) = docker::spec(&inspect, around)?;
-    notes.extend(more);
-    Ok(Ready { spec, notes, findings })
+    let (spec, notes) = docker::spec(&inspect, around)?;
+    Ok(Ready { spec, networks: network::of_host(host), inspect, notes, findings })
 }
 
 /// The process that an inspect JSON names, as one more in a running container.
@@ -87,20 +89,13 @@ pub fn process(
     Ok(docker::spec(inspect, around)?.0.process)
 }
 
-/// The network namespace that a record asks for.
-pub fn network(inspect: &Value, notes: &mut Vec<String>) -> Namespace {
+/// The network namespace that a record asks for. One of its own is connected later, where that is wanted.
+pub fn network(inspect: &Value) -> Namespace {
     match inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or("none") {
         "host" => Namespace::Host,
-        "none" => Namespace::New,
         other => match other.strip_prefix("container:").map(str::parse::<u32>) {
             Some(Ok(pid)) => Namespace::Of(PathBuf::from(format!("/proc/{pid}/ns/net"))),
-            _ => {
-                // GAP: run does not connect containers to bridges itself; `net up` does that for a running one.
-                notes.push(format!(
-                    "the network '{other}' is not connected: the container has loopback only ('net up' connects it)"
-                ));
-                Namespace::New
-            }
+            _ => Namespace::New,
         },
     }
 }
@@ -121,17 +116,26 @@ pub fn update(root: &Path, container: &model::Id, change: impl FnOnce(&mut Value
     Ok(writer.write_record(container, &record, false)?)
 }
 
-/// Starts it and writes that it runs; where it cannot, writes why. This process must have one thread.
+/// Starts it, connects it, and writes that it runs; where it cannot, writes why. This process must have one thread.
 pub fn start(
     root: &Path,
     id: &model::Id,
-    spec: &Spec,
+    ready: &Ready,
     streams: Streams,
     folder: &runtime::Folder,
 ) -> Result<Started, LifeError> {
-    match launch::start(spec, streams, folder.path(), |_| Ok(())) {
+    let mut connected = network::Connected::default();
+    let hosts = root.join("containers").join(id.as_str()).join("hosts");
+    let started = launch::start(&ready.spec, streams, folder.path(), |pid| {
+        connected = connect(&ready.inspect, &ready.networks, id, pid, &hosts)?;
+        Ok(())
+    });
+    match started {
         Ok(started) => {
-            update(root, id, |own| record::started(own, started.pid, launch::log::now()))?;
+            update(root, id, |own| {
+                record::started(own, started.pid, launch::log::now());
+                record::connected(own, &connected);
+            })?;
             Ok(started)
         }
         Err(error) => {
@@ -139,6 +143,26 @@ pub fn start(
             Err(error.into())
         }
     }
+}
+
+/// Connects a container that wants it, and writes its address in its `hosts`.
+pub fn connect(
+    inspect: &Value,
+    networks: &[Value],
+    id: &model::Id,
+    pid: i32,
+    hosts: &Path,
+) -> Result<network::Connected, LifeError> {
+    if !network::is_wanted(inspect) {
+        return Ok(network::Connected::default());
+    }
+    let connected = network::connect(inspect, networks, id, pid)?;
+    let text = files::etc(inspect, connected.address.as_deref()).into_iter().find(|(name, _)| name == "hosts");
+    if let Some((_, text)) = text {
+        // Written into, not replaced: the container has this very file mounted.
+        std::fs::write(hosts, text).map_err(at("write", hosts))?;
+    }
+    Ok(connected)
 }
 
 /// A container's streams: its ends, the socket its terminal comes through, and our ends.

@@ -23,6 +23,9 @@ pub enum LifeError {
     /// What its record asks for.
     #[error(transparent)]
     Record(#[from] DockerError),
+    /// The network.
+    #[error("cannot connect the container")]
+    Network(#[from] wire::attach::AttachError),
     /// The launcher.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -47,6 +50,9 @@ pub enum LifeError {
     /// It does not run; the text is docker's.
     #[error("container {0} is not running")]
     NotRunning(String),
+    /// No network of the root has this name; the text is docker's.
+    #[error("network {0} not found")]
+    NoNetwork(String),
     /// This machine cannot halt processes.
     #[error("this machine has no freezer cgroup: its processes cannot be halted together")]
     NoFreezer,

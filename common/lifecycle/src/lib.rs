@@ -1,7 +1,8 @@
 //! A container's life on a data root: made, started, attended, ended. No daemon: each living container has one process
 //! of ours beside it, which writes its log and its record.
 //!
-//! In reading order: [`runtime`] (what lies in `/run`), [`files`] (its layers and its `/etc`), [`mounts`], [`record`] (what
+//! In reading order: [`runtime`] (what lies in `/run`), [`files`] (its layers and its `/etc`), [`mounts`], [`network`],
+//! [`record`] (what
 //! is written of it), [`create`], [`begin`], [`attend`], [`live`] (all of it), [`end`]. Programs only decide what is wanted
 //! and print.
 //!
@@ -15,6 +16,7 @@ pub mod error;
 pub mod files;
 pub mod live;
 pub mod mounts;
+pub mod network;
 pub mod record;
 pub mod runtime;
 

@@ -14,7 +14,7 @@ use layout::docker_content::write::Writer;
 use model::Id;
 
 use crate::attend::{self, Attendance, Restarts};
-use crate::{LifeError, begin, runtime};
+use crate::{LifeError, begin, network, runtime};
 
 /// Which container lives, and how it is attended.
 pub struct Life<'a> {
@@ -117,7 +117,7 @@ fn until_its_end(life: &Life, manner: Manner, told: &mut Option<fs::File>) -> Re
     let mut log = attend::open_log(&own, &inspect["HostConfig"], life.id)?;
     loop {
         let since = Instant::now();
-        let status = one_run(life, manner, &ready.spec, told, &mut log)?;
+        let status = one_run(life, manner, &ready, told, &mut log)?;
         let stopped = begin::raw(&own).is_ok_and(|record| record["HasBeenManuallyStopped"].as_bool().unwrap_or(false));
         let Some(pause) = restarts.next(since, status, stopped).filter(|_| !life.remove) else { return Ok(status) };
         let count = restarts.count();
@@ -133,24 +133,30 @@ fn until_its_end(life: &Life, manner: Manner, told: &mut Option<fs::File>) -> Re
 fn one_run(
     life: &Life,
     manner: Manner,
-    spec: &launch::Spec,
+    ready: &begin::Ready,
     told: &mut Option<fs::File>,
     log: &mut Option<launch::log::Log>,
 ) -> Result<u8, LifeError> {
     let folder = runtime::Folder::make(life.id.as_str())?;
     let signals = Signals::take().map_err(|error| LifeError::Machine("take signals", error))?;
-    let (streams, socket, ends) = begin::streams(spec.process.terminal, manner.input)?;
-    let started = begin::start(life.root, life.id, spec, streams, &folder)?;
+    let (streams, socket, ends) = begin::streams(ready.spec.process.terminal, manner.input)?;
+    let started = begin::start(life.root, life.id, ready, streams, &folder)?;
     started.warnings.iter().for_each(|warning| (life.warn)(warning));
     if let Some(mut told) = told.take() {
         let _ = told.write_all(RUNS.as_bytes());
     }
-    let _raw = Raw::enter(manner.input && spec.process.terminal);
+    let _raw = Raw::enter(manner.input && ready.spec.process.terminal);
     let ends = match socket {
         Some(socket) => Ends::Terminal(begin::receive_terminal(&socket)?),
         None => ends,
     };
-    let attendance = Attendance { root: life.root, id: life.id, manner, signals: &signals };
+    let attendance = Attendance {
+        root: life.root,
+        id: life.id,
+        manner,
+        connected: network::is_wanted(&ready.inspect),
+        signals: &signals,
+    };
     attend::to_the_end(&attendance, started, ends, log)
 }
 

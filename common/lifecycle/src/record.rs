@@ -110,6 +110,28 @@ pub fn started(record: &mut Value, pid: i32, now: Timestamp) {
     record["HasBeenManuallyStopped"] = json!(false);
 }
 
+/// It is connected: addresses and ports.
+pub fn connected(record: &mut Value, connected: &crate::network::Connected) {
+    if connected.networks.is_empty() {
+        return;
+    }
+    record["NetworkSettings"]["Networks"] = Value::Object(connected.networks.clone());
+    record["NetworkSettings"]["Ports"] = Value::Object(connected.ports.clone());
+}
+
+/// It is connected no more. The names of its networks stay, as docker keeps them.
+pub fn disconnected(record: &mut Value) {
+    let settings = &mut record["NetworkSettings"];
+    settings["Ports"] = json!({});
+    for endpoint in settings["Networks"].as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+        for (key, value) in
+            [("IPAddress", json!("")), ("Gateway", json!("")), ("MacAddress", json!("")), ("IPPrefixLen", json!(0))]
+        {
+            endpoint[key] = value;
+        }
+    }
+}
+
 /// The first process has ended.
 pub fn ended(record: &mut Value, code: u8, oom: bool, now: Timestamp) {
     let state = &mut record["State"];

@@ -1,0 +1,90 @@
+//! A container's network: brought up while its first process waits, taken down at its end, and written in its record.
+
+use std::path::Path;
+
+use host::Host;
+use model::Id;
+use serde_json::{Map, Value, json};
+use wire::attach::Attacher;
+use wire::{Daemon, Plan};
+
+use crate::LifeError;
+
+/// What a container is connected to.
+#[derive(Debug, Default)]
+pub struct Connected {
+    /// Its address on the first of its networks; `None` where it has none.
+    pub address: Option<String>,
+    /// Docker's `Networks`, by name.
+    pub networks: Map<String, Value>,
+    /// Docker's `Ports`.
+    pub ports: Map<String, Value>,
+}
+
+/// Whether a record asks for a network of its own that has to be made.
+pub fn is_wanted(inspect: &Value) -> bool {
+    let mode = inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or("none");
+    !matches!(mode, "none" | "host") && !mode.starts_with("container:")
+}
+
+/// The networks of the root, as docker's inspect JSON: what a container on one of them needs to be connected.
+pub fn of_host(host: &Host) -> Vec<Value> {
+    let (networks, _) = host.networks();
+    networks.iter().map(|network| layout::inspect_network(host.root(), host.stores(), network).0).collect()
+}
+
+/// Connects the container whose first process is `pid`.
+pub fn connect(inspect: &Value, networks: &[Value], id: &Id, pid: i32) -> Result<Connected, LifeError> {
+    let mut own = inspect.clone();
+    own["Id"] = json!(id.as_str());
+    own["State"]["Running"] = json!(true);
+    own["State"]["Pid"] = json!(pid);
+    own["NetworkSettings"]["SandboxKey"] = json!("");
+    // What was published last is over; what is to be published stands in the host config.
+    own["NetworkSettings"]["Ports"] = Value::Null;
+    let all: Vec<Value> = networks.iter().cloned().chain([own]).collect();
+    let (configs, _) = wire::inspect::read(&Value::Array(all));
+    let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
+    let attached = attacher.up(configs, &[id.as_str().to_string()], &Daemon::default(), false)?;
+    let connected = connected(&attached.plan, id);
+    if connected.networks.is_empty() {
+        let name = inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
+        return Err(LifeError::NoNetwork(name.to_string()));
+    }
+    Ok(connected)
+}
+
+/// Takes what was made for the container away again.
+pub fn disconnect(id: &Id) -> Result<(), LifeError> {
+    let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
+    attacher.down(&[id.as_str().to_string()], &Daemon::default(), false)?;
+    Ok(())
+}
+
+fn connected(plan: &Plan, id: &Id) -> Connected {
+    let mut out = Connected::default();
+    for veth in plan.veths.iter().filter(|veth| veth.container.0 == id.as_str()) {
+        let four = veth.addresses.iter().find(|prefix| prefix.address.is_ipv4());
+        let gateway =
+            veth.gateways.iter().find(|gateway| gateway.is_ipv4()).map(ToString::to_string).unwrap_or_default();
+        out.address = out.address.or(four.map(|prefix| prefix.address.to_string()));
+        out.networks.insert(
+            veth.network.clone(),
+            json!({
+                "IPAMConfig": Value::Null, "Links": Value::Null, "Aliases": Value::Null, "NetworkID": "", "EndpointID": "",
+                "Gateway": gateway, "IPAddress": four.map(|prefix| prefix.address.to_string()).unwrap_or_default(),
+                "IPPrefixLen": four.map_or(0, |prefix| prefix.length), "IPv6Gateway": "", "GlobalIPv6Address": "",
+                "GlobalIPv6PrefixLen": 0, "MacAddress": wire::render::rows::mac(veth.mac), "DriverOpts": Value::Null,
+                "IPAMOperational": false,
+            }),
+        );
+    }
+    for port in plan.ports.iter().filter(|port| port.id == id.as_str()) {
+        let key = format!("{}/{}", port.port, port.protocol.word());
+        let bindings = out.ports.entry(key).or_insert_with(|| json!([]));
+        if let Some(list) = bindings.as_array_mut() {
+            list.push(json!({ "HostIp": port.host_ip.to_string(), "HostPort": port.host_port.to_string() }));
+        }
+    }
+    out
+}
