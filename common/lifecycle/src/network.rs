@@ -35,6 +35,11 @@ pub fn of_host(host: &Host) -> Vec<Value> {
 
 /// Connects the container whose first process is `pid`.
 pub fn connect(inspect: &Value, networks: &[Value], id: &Id, pid: i32) -> Result<Connected, LifeError> {
+    let mode = inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
+    let usual = matches!(mode, "" | "default" | "bridge");
+    if !usual && !networks.iter().any(|network| network["Name"] == mode || network["Id"] == mode) {
+        return Err(LifeError::NoNetwork(mode.to_string()));
+    }
     let mut own = inspect.clone();
     own["Id"] = json!(id.as_str());
     own["State"]["Running"] = json!(true);
@@ -46,12 +51,7 @@ pub fn connect(inspect: &Value, networks: &[Value], id: &Id, pid: i32) -> Result
     let (configs, _) = wire::inspect::read(&Value::Array(all));
     let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
     let attached = attacher.up(configs, &[id.as_str().to_string()], &Daemon::default(), false)?;
-    let connected = connected(&attached.plan, id);
-    if connected.networks.is_empty() {
-        let name = inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
-        return Err(LifeError::NoNetwork(name.to_string()));
-    }
-    Ok(connected)
+    Ok(connected(&attached.plan, id))
 }
 
 /// Takes what was made for the container away again.

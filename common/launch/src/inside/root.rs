@@ -19,9 +19,14 @@ pub const READ_ONLY: u64 = 1;
 pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
     mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("cannot leave the host's mounts")?;
-    let top = scratch.join("root");
+    let mut top = scratch.join("root");
     match &root.changes {
-        Changes::Memory => overlay(root, &memory(scratch)?, &top)?,
+        Changes::Memory => {
+            // Beside what lies in `scratch`, since a layer may lie there too.
+            let upper = memory(&top)?;
+            top = top.join("root");
+            overlay(root, &upper, &top)?;
+        }
         Changes::Layer(upper) => overlay(root, upper, &top)?,
         Changes::InPlace => directory(root, &top)?,
     }
