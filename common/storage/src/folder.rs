@@ -158,3 +158,115 @@ fn times(mtime: Timestamp) -> Timestamps {
     let at = Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanos) };
     Timestamps { last_access: at, last_modification: at }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostfs::{Root, Stat};
+    use model::{Extent, HostPath, Xattrs};
+    use std::io::Read;
+
+    struct Holed {
+        data: std::io::Cursor<Vec<u8>>,
+        extents: Vec<Extent>,
+    }
+
+    impl Read for Holed {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.data.read(buffer)
+        }
+    }
+
+    impl Content for Holed {
+        fn extents(&self) -> &[Extent] {
+            &self.extents
+        }
+    }
+
+    fn entry(path: &str, kind: Kind, mode: u32, seconds: i64) -> Entry {
+        let xattrs = Xattrs::from([(b"user.k".as_slice().into(), b"v\0w".as_slice().into())]);
+        let has_xattrs = matches!(kind, Kind::File { .. } | Kind::Directory);
+        let xattrs = if has_xattrs { xattrs } else { Xattrs::new() };
+        let mtime = Timestamp { seconds, nanos: 123_456_789 };
+        let path = EntryPath::parse(path.as_bytes()).unwrap();
+        Entry { path, kind, meta: Metadata { mode, uid: 1234, gid: 70_000, mtime, xattrs } }
+    }
+
+    fn is_root() -> bool {
+        let is_root = rustix::process::geteuid().is_root();
+        assert!(is_root || std::env::var_os("CI").is_none(), "owners and devices are made by root only: run as root");
+        is_root
+    }
+
+    #[test]
+    fn a_tree_has_everything_that_was_told_of_it() {
+        if !is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let size = 9 << 20;
+        let target = || EntryPath::parse(b"d/holes").unwrap();
+        let entries = [
+            entry("", Kind::Directory, 0o755, 10),
+            entry("d", Kind::Directory, 0o1750, 11),
+            entry("d/holes", Kind::File { size }, 0o4755, 12),
+            entry("link", Kind::Symlink { target: b"/no/where".as_slice().into() }, 0o777, 13),
+            entry("name", Kind::HardLink { target: target() }, 0o4755, 12),
+            entry("null", Kind::CharDevice { major: 1, minor: 3 }, 0o666, 14),
+            entry("pipe", Kind::Fifo, 0o620, 15),
+            entry("ram", Kind::BlockDevice { major: 1, minor: 0 }, 0o660, 16),
+        ];
+        let mut folder = Folder::open(dir.path()).unwrap();
+        for entry in &entries {
+            let extents = vec![Extent { offset: 4 << 20, size: 4096 }];
+            let mut holed = Holed { data: std::io::Cursor::new(vec![7; 4096]), extents };
+            let content = matches!(entry.kind, Kind::File { .. }).then_some(&mut holed as &mut dyn Content);
+            folder.entry(entry, content).unwrap();
+        }
+        folder.finish().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        for entry in &entries {
+            check(&root, entry);
+        }
+        let stat = |path: &str| -> Stat { root.stat(&HostPath::from(path)).unwrap() };
+        assert_eq!(stat("d/holes").inode, stat("name").inode);
+        let mut content = vec![0; size as usize];
+        content[4 << 20..][..4096].fill(7);
+        assert!(std::fs::read(dir.path().join("name")).unwrap() == content);
+        assert!(stat("name").allocated < 1 << 20, "holes stay holes");
+        assert_eq!(std::fs::read_link(dir.path().join("link")).unwrap(), Path::new("/no/where"));
+    }
+
+    fn check(root: &Root, entry: &Entry) {
+        let path = HostPath::new(entry.path.as_bytes());
+        let stat = root.stat(&path).unwrap();
+        assert_eq!((stat.uid, stat.gid, stat.mtime), (1234, 70_000, entry.meta.mtime), "{}", entry.path);
+        if !matches!(entry.kind, Kind::Symlink { .. }) {
+            assert_eq!(stat.mode, entry.meta.mode, "{}", entry.path);
+        }
+        if entry.kind == Kind::Directory {
+            assert_eq!(root.open_dir(&path).unwrap().xattrs_self().unwrap(), entry.meta.xattrs);
+        }
+        if matches!(entry.kind, Kind::File { .. }) {
+            assert_eq!(root.open_file(&path).unwrap().xattrs().unwrap(), entry.meta.xattrs);
+        }
+        match (entry.kind.clone(), stat.kind) {
+            (Kind::CharDevice { .. }, hostfs::FileKind::CharDevice(major, minor)) => assert_eq!((major, minor), (1, 3)),
+            (Kind::BlockDevice { .. }, hostfs::FileKind::BlockDevice(major, minor)) => {
+                assert_eq!((major, minor), (1, 0))
+            }
+            (Kind::CharDevice { .. } | Kind::BlockDevice { .. }, other) => panic!("{} is {other:?}", entry.path),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("out")).unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        let error = folder.entry(&entry("out/a", Kind::File { size: 0 }, 0o644, 1), None).unwrap_err();
+        assert_eq!(error.to_string(), "cannot make 'out/a'");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}

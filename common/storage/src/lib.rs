@@ -31,4 +31,4 @@ pub use folder::Folder;
 pub use layer_tar::{Exactness, LayerTar, LayerTarError, Written};
 pub use merge::{Merged, open};
 pub use pour::{Poured, pour};
-pub use written::written;
+pub use written::{Room, room, written};
