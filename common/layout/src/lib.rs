@@ -164,6 +164,17 @@ pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Networ
     }
 }
 
+/// Names of the network interfaces that were made for a store's containers, each with the container's id, where docker's
+/// network database records them.
+pub fn interfaces(root: &Root, store: &Store) -> Found<Vec<(String, String)>> {
+    match store.generation {
+        Generation::DockerGraph | Generation::DockerContent | Generation::DockerContainerd => {
+            docker::networks::interfaces(root, store)
+        }
+        _ => Default::default(),
+    }
+}
+
 /// The layers that make a container's filesystem, its own on top.
 pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {

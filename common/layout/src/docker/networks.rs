@@ -57,6 +57,23 @@ pub(crate) fn read(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Net
     (list, notes.list)
 }
 
+/// Names of the interfaces made for containers, each with the container's id. Of a veth pair, libnetwork records the end
+/// that it moved inside and renamed (`srcName`), not the one that stayed on the bridge.
+pub(crate) fn interfaces(root: &Root, store: &Store) -> Found<Vec<(String, String)>> {
+    if !root.exists(&database(store)) {
+        return Default::default();
+    }
+    let mut notes = Notes::new("networks", &database(store));
+    let tables = tables(root, store, &mut notes);
+    let endpoints = tables.endpoints.values().flatten();
+    let named = endpoints.filter_map(|endpoint| {
+        let container = tables.sandboxes.get(text(endpoint, "sandbox"))?;
+        let name = text(endpoint.get("ep_iface")?, "srcName");
+        (!name.is_empty()).then(|| (name.to_string(), container.clone()))
+    });
+    (named.collect(), notes.list)
+}
+
 fn tables(root: &Root, store: &Store, notes: &mut Notes) -> Tables {
     let path = database(store);
     let raw = match root.read(&path, db::LIMIT) {
