@@ -8,7 +8,7 @@ pub struct Args {
     /// Container or image: name, id, or the beginning of an id. Containers go first
     #[arg(value_name = "CONTAINER|IMAGE")]
     pub name: String,
-    /// Write to a file instead of stdout
+    /// Write to a file instead of stdout; with --format dir, to a new folder
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Form of the output
@@ -31,6 +31,8 @@ pub struct Args {
 pub enum Form {
     /// A tar archive with all attributes
     Tar,
+    /// A folder with the files themselves
+    Dir,
     /// The Sleuth Kit's body file, for timelines
     Bodyfile,
     /// `sha256sum`'s list of digests

@@ -4,6 +4,7 @@
 //! forms that are not a tar ([`forms`]).
 
 mod args;
+mod destination;
 mod forms;
 mod plan;
 mod run;

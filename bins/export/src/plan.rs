@@ -7,6 +7,7 @@ use model::{Rootfs, path::shown};
 use storage::Merged;
 
 use crate::args::{Args, Form, Kind};
+use crate::destination::{Destination, NewFolder};
 
 /// A tree, opened, and where it goes.
 pub struct Plan {
@@ -17,7 +18,7 @@ pub struct Plan {
     /// Whether tar headers are docker's.
     pub docker: bool,
     /// Where it goes.
-    pub output: Output,
+    pub output: Destination,
     /// How far it is.
     pub progress: Progress,
     /// What was found on the way here.
@@ -36,8 +37,9 @@ impl Plan {
         let rootfs = rootfs(&host, args, &mut findings)?;
         let tree = storage::open(host.root(), &rootfs).with_context(subject)?;
         let output = match args.format {
-            Form::Tar => Output::binary(args.output.as_deref())?,
-            _ => Output::text(args.output.as_deref())?,
+            Form::Dir => Destination::Folder(NewFolder::create(args.output.as_deref())?),
+            Form::Tar => Destination::Stream(Output::binary(args.output.as_deref())?),
+            _ => Destination::Stream(Output::text(args.output.as_deref())?),
         };
         let progress = args.progress.start(&args.name, None, false);
         Ok(Plan { tree, form: args.format, docker: args.docker, output, progress, findings })
