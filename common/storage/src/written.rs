@@ -35,10 +35,11 @@ impl Room {
     }
 }
 
-/// Bytes in the top layer's files. Where a driver keeps full trees, the files that differ from the layer below are
-/// counted.
+/// Bytes in the top layer's files, as the engine counts them. Where a driver keeps full trees, the files that differ from
+/// the layer below are counted.
 pub fn written(root: &Root, rootfs: &Rootfs) -> Result<(u64, Vec<Finding>), StorageError> {
-    room(root, rootfs).map(|(room, findings)| (room.size, findings))
+    let (room, findings) = room(root, rootfs)?;
+    Ok((rootfs.layers.first().map_or(room.size, |top| room.counted(&top.driver)), findings))
 }
 
 /// Room that the top layer's files take; otherwise as [`written`].
