@@ -1,20 +1,28 @@
 //! The columns of old dockers (moby v0.6.4 commands.go CmdPs; v1.2.0 api/client/commands.go CmdPs).
+//!
+//! They called an image by the first of all its names, whatever was typed (moby v0.6.4 tags.go, v1.2.0 graph/tags.go,
+//! ImageName and ByID).
 
 use cli::table::Table;
 use cli::{Era, Row, human};
-use model::{Container, PortBinding, Status, Timestamp};
+use model::{Container, Image, PortBinding, Status, Timestamp};
 
 use crate::args::Args;
 use crate::row::plain_command;
 
 /// The table of that docker.
-pub fn table<'a>(era: Era, args: &Args, rows: impl Iterator<Item = (Row, &'a &'a Container)>) -> String {
+pub fn table<'a>(
+    era: Era,
+    args: &Args,
+    images: &[Image],
+    rows: impl Iterator<Item = (Row, &'a &'a Container)>,
+) -> String {
     let mut table = Table::old(header(era).iter().copied().chain(args.size.then_some("SIZE")));
     for (row, container) in rows {
         let field = |name: &str| row.fields.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_string();
         let mut cells = vec![
             field("ID"),
-            field("Image"),
+            image(container, images),
             command(era, container, args.no_trunc),
             field("RunningFor"),
             status(era, container),
@@ -36,6 +44,13 @@ fn header(era: Era) -> &'static [&'static str] {
         Era::V0_6_4 => &["ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"],
         Era::V1_2_0 => &["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"],
     }
+}
+
+fn image(container: &Container, images: &[Image]) -> String {
+    let Some(id) = &container.image_id else { return container.image.clone() };
+    let meant = images.iter().find(|image| image.store == container.store && image.id == *id);
+    let first = meant.and_then(|image| image.tags.first());
+    first.cloned().unwrap_or_else(|| id.short().to_string())
 }
 
 // Both joined the words with spaces and cut at twenty without a mark; 1.2 put the command in quotes.

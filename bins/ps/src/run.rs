@@ -44,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let mut out = cli::stdout();
     match args.era {
         Some(era) if !args.quiet => {
-            out.write_all(old::table(era, &args, rows.zip(&shown)).as_bytes()).and_then(|()| out.flush())?
+            out.write_all(old::table(era, &args, &images, rows.zip(&shown)).as_bytes()).and_then(|()| out.flush())?
         }
         _ => Rows { kind: "*formatter.ContainerContext", headers: row::HEADERS, format: &format }
             .print(&mut out, rows)

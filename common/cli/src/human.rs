@@ -98,8 +98,16 @@ pub fn ellipsis(text: &str, length: usize) -> String {
     text.chars().take(length.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// This moment.
+/// The moment that ages are counted from: now, or what `SOURCE_DATE_EPOCH` says in seconds since 1970, so that an
+/// answer about a host's past can be given again word by word (reproducible-builds.org/specs/source-date-epoch).
 pub fn now() -> Timestamp {
+    moment(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())
+}
+
+fn moment(said: Option<&str>) -> Timestamp {
+    if let Some(seconds) = said.and_then(|text| text.parse().ok()) {
+        return Timestamp::new(seconds, 0);
+    }
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => Timestamp::new(since.as_secs() as i64, since.subsec_nanos()),
         Err(_) => Timestamp::EPOCH,
@@ -127,6 +135,14 @@ mod tests {
             assert_eq!((size(bytes).as_str(), size_four(bytes).as_str()), (three, four), "{bytes}");
         }
         assert_eq!(size_spaced(24_653), "24.65 kB");
+    }
+
+    #[test]
+    fn a_moment_may_be_said() {
+        assert_eq!(moment(Some("1383360187")), Timestamp::new(1_383_360_187, 0));
+        for odd in [None, Some(""), Some("yesterday")] {
+            assert!(moment(odd) > Timestamp::new(1_700_000_000, 0), "{odd:?}");
+        }
     }
 
     #[test]

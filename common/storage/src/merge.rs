@@ -175,13 +175,10 @@ impl Reader {
 }
 
 pub(crate) fn path_of(folder: &[u8], name: &[u8]) -> EntryPath {
-    let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
-    path.extend_from_slice(folder);
-    if !path.is_empty() {
-        path.push(b'/');
+    if name.is_empty() {
+        return EntryPath::parse(folder).expect("names of folders are components without zero bytes");
     }
-    path.extend_from_slice(name);
-    EntryPath::parse(&path).expect("names of a folder are components without zero bytes")
+    EntryPath::in_folder(folder, name)
 }
 
 fn open_file(walk: &mut Walk, node: &Node) -> (Opened, Xattrs) {

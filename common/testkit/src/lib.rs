@@ -1,4 +1,6 @@
 //! For tests only: hosts from testdata, layers in words, a hermetic command runner.
 
 pub mod engine;
+pub mod golden;
+pub mod hosts;
 pub mod twins;

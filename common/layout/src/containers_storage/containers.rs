@@ -75,8 +75,9 @@ pub(crate) fn parts(root: &Root, store: &Store, libpod: &Libpod, record: &Record
         networks = recorded.into_iter().flatten().map(|(name, options)| (name.clone(), options.clone())).collect();
     }
     networks.sort_by(|a, b| a.0.cmp(&b.0));
-    let spec =
-        started_spec(root, store, &record.id, notes).unwrap_or_else(|| config.get("spec").cloned().unwrap_or_default());
+    let was_started = time(state.get("startedTime")).is_some();
+    let spec = started_spec(root, store, &record.id, was_started, notes)
+        .unwrap_or_else(|| config.get("spec").cloned().unwrap_or_default());
     let network = shared(libpod, &config, "netNsCtr");
     let network = network.as_ref().unwrap_or(&config);
     let names = shared(libpod, &config, "utsNsCtr");
@@ -97,10 +98,10 @@ fn shared(libpod: &Libpod, config: &Value, key: &str) -> Option<Value> {
 }
 
 /// The spec that the container was last started with (podman libpod/container_internal_common.go `specFromState`,
-/// v5.8.2). Absent for one that never was.
-fn started_spec(root: &Root, store: &Store, id: &str, notes: &mut Notes) -> Option<Value> {
+/// v5.8.2). Absent for one that never was; for one that was, its absence is damage.
+fn started_spec(root: &Root, store: &Store, id: &str, was_started: bool, notes: &mut Notes) -> Option<Value> {
     let path = userdata(store, id)?.join("config.json");
-    let raw = json::read_if_there(root, &path, notes)?;
+    let raw = if was_started { json::read(root, &path, notes) } else { json::read_if_there(root, &path, notes) }?;
     json::value(&raw, notes.at(&path))
 }
 
