@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::Xattrs;
 use rustix::fs::{FileType, OFlags, RawDir};
@@ -18,7 +19,8 @@ use crate::stat::Stat;
 pub struct Dir(Place);
 
 enum Place {
-    Kernel(OwnedFd),
+    /// The handle, and whether it was listed: its position is then no longer at the beginning.
+    Kernel(OwnedFd, AtomicBool),
     Packed(Arc<Packed>, usize),
 }
 
@@ -35,7 +37,7 @@ pub struct DirEntry {
 
 impl Dir {
     pub(crate) fn new(fd: OwnedFd) -> Dir {
-        Dir(Place::Kernel(fd))
+        Dir(Place::Kernel(fd, AtomicBool::new(false)))
     }
 
     pub(crate) fn packed(packed: Arc<Packed>, node: usize) -> Dir {
@@ -45,7 +47,12 @@ impl Dir {
     /// All names but `.` and `..`, sorted by bytes.
     pub fn entries(&self) -> Result<Vec<DirEntry>, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => listed(fd),
+            // The position of the handle is shared and moves on: whoever comes later lists through a handle of his own.
+            Place::Kernel(fd, was_listed) if was_listed.swap(true, Ordering::Relaxed) => {
+                let again = os::open_child(fd.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY)?;
+                listed(again.as_fd())
+            }
+            Place::Kernel(fd, _) => listed(fd.as_fd()),
             Place::Packed(packed, node) => Ok(packed.entries(*node)),
         }
     }
@@ -53,7 +60,7 @@ impl Dir {
     /// Attributes of a name, not of what it may point to.
     pub fn stat(&self, name: &[u8]) -> Result<Stat, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => Ok(os::stat_child(fd.as_fd(), &text(name)?)?),
+            Place::Kernel(fd, _) => Ok(os::stat_child(fd.as_fd(), &text(name)?)?),
             Place::Packed(packed, node) => Ok(packed.stat(packed.child(*node, name)?)),
         }
     }
@@ -61,7 +68,7 @@ impl Dir {
     /// Attributes of the directory itself.
     pub fn stat_self(&self) -> Result<Stat, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => Ok(os::stat(fd.as_fd())?),
+            Place::Kernel(fd, _) => Ok(os::stat(fd.as_fd())?),
             Place::Packed(packed, node) => Ok(packed.stat(*node)),
         }
     }
@@ -69,7 +76,7 @@ impl Dir {
     /// Extended attributes of a name, not of what it may point to.
     pub fn xattrs(&self, name: &[u8]) -> Result<Xattrs, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => Ok(os::xattrs_child(fd.as_fd(), &text(name)?)?),
+            Place::Kernel(fd, _) => Ok(os::xattrs_child(fd.as_fd(), &text(name)?)?),
             Place::Packed(packed, node) => Ok(packed.xattrs(packed.child(*node, name)?)),
         }
     }
@@ -77,7 +84,7 @@ impl Dir {
     /// Extended attributes of the directory itself.
     pub fn xattrs_self(&self) -> Result<Xattrs, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => Ok(os::xattrs(fd.as_fd())?),
+            Place::Kernel(fd, _) => Ok(os::xattrs(fd.as_fd())?),
             Place::Packed(packed, node) => Ok(packed.xattrs(*node)),
         }
     }
@@ -85,7 +92,7 @@ impl Dir {
     /// The target of a symbolic link of that name.
     pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => Ok(os::read_link(fd.as_fd(), &text(name)?)?),
+            Place::Kernel(fd, _) => Ok(os::read_link(fd.as_fd(), &text(name)?)?),
             Place::Packed(packed, node) => packed.read_link(packed.child(*node, name)?),
         }
     }
@@ -94,7 +101,7 @@ impl Dir {
     pub fn open_dir(&self, name: &[u8]) -> Result<Dir, Problem> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
         match &self.0 {
-            Place::Kernel(fd) => Ok(Dir::new(os::open_child(fd.as_fd(), &text(name)?, flags)?)),
+            Place::Kernel(fd, _) => Ok(Dir::new(os::open_child(fd.as_fd(), &text(name)?, flags)?)),
             Place::Packed(packed, node) => Ok(Dir::packed(packed.clone(), packed.dir(packed.child(*node, name)?)?)),
         }
     }
@@ -102,7 +109,7 @@ impl Dir {
     /// Opens a regular file of that name; anything else is refused without blocking.
     pub fn open_file(&self, name: &[u8]) -> Result<File, Problem> {
         match &self.0 {
-            Place::Kernel(fd) => {
+            Place::Kernel(fd, _) => {
                 let (fd, stat) =
                     os::open_regular(os::open_child(fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::NONBLOCK))?;
                 Ok(File::new(fd, stat))
@@ -114,18 +121,16 @@ impl Dir {
     /// The handle itself, where this directory is one of the kernel's.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
-            Place::Kernel(fd) => Some(fd.as_fd()),
+            Place::Kernel(fd, _) => Some(fd.as_fd()),
             Place::Packed(..) => None,
         }
     }
 }
 
-fn listed(fd: &OwnedFd) -> Result<Vec<DirEntry>, Problem> {
+fn listed(fd: BorrowedFd) -> Result<Vec<DirEntry>, Problem> {
     let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
     let mut out = Vec::new();
-    // A second handle, since the position of this one is shared and the listing is asked for more than once.
-    let fd = os::open_child(fd.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY)?;
-    let mut raw = RawDir::new(fd.as_fd(), &mut buffer);
+    let mut raw = RawDir::new(fd, &mut buffer);
     while let Some(entry) = raw.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();

@@ -1,5 +1,6 @@
 //! The opened evidence.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,6 +79,10 @@ impl Root {
                 return packed.find(path.as_bytes(), Links::Refused).map(|node| packed.stat(node)).map_err(fail);
             }
         };
+        // One name of the root itself needs no handle: there is nothing on the way that could lead elsewhere.
+        if let Some(name) = only_name(path.as_bytes()) {
+            return os::stat_child(root.as_fd(), &name).map_err(|errno| fail(errno.into()));
+        }
         let fd = os::open(root.as_fd(), path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW, Links::Refused)
             .map_err(|errno| fail(errno.into()));
         // NO_SYMLINKS refuses a link at the end too: then its folder answers for it.
@@ -150,4 +155,10 @@ impl Root {
         let folder = self.open_dir(&path.parent()).map_err(|error| ReadError::new(path, error.problem))?;
         folder.read_link(path.name()).map_err(|problem| ReadError::new(path, problem))
     }
+}
+
+/// The path, where it is one name that stands for itself.
+fn only_name(path: &[u8]) -> Option<CString> {
+    let is_name = !path.contains(&b'/') && !matches!(path, b"" | b"." | b"..");
+    is_name.then(|| CString::new(path).ok())?
 }

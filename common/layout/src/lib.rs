@@ -23,10 +23,13 @@ pub mod docker_content;
 mod docker_graph;
 mod document;
 pub mod error;
+mod home;
 mod json;
 mod oci;
 
 pub use error::LayoutError;
+
+use crate::home::Home;
 
 /// Something read, with what could not be.
 pub type Found<T> = (T, Vec<Finding>);
@@ -91,7 +94,8 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
 pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let finders = [
+    let home = Home::new(root, home.clone());
+    let finders: [fn(&Home) -> Found<Vec<Store>>; 5] = [
         docker_content::detect::detect,
         docker_containerd::detect,
         docker_graph::detect::detect,
@@ -100,7 +104,7 @@ pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
     ];
     let mut all: Found<Vec<Store>> = Default::default();
     for find in finders {
-        let (stores, findings) = find(root, home);
+        let (stores, findings) = find(&home);
         all.0.extend(stores);
         all.1.extend(findings);
     }

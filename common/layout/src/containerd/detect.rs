@@ -7,6 +7,7 @@ use super::metadata::{self, File};
 use super::snapshots;
 use crate::Found;
 use crate::db::bolt::{Bucket, Database};
+use crate::home::Home;
 use crate::json::Notes;
 
 /// Below docker's folder, where it started containerd itself (moby daemon/command/daemon.go, 18.09 and later).
@@ -15,7 +16,8 @@ pub(crate) const OF_DOCKER: &str = "containerd/daemon";
 const DOCKERS: [&str; 2] = ["moby", "plugins.moby"];
 
 /// One store for each namespace of the containerd folder that `home` is; below a docker, those that are not docker's.
-pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
+pub(crate) fn detect(home: &Home) -> Found<Vec<Store>> {
+    let (root, home) = (home.root, &home.path);
     let (mut stores, mut findings) = in_folder(root, home, b"/var/lib/containerd", &[]);
     let below = home.join(OF_DOCKER);
     let (more, found) = in_folder(root, &below, b"/var/lib/docker/containerd/daemon", &DOCKERS);

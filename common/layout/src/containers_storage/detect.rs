@@ -5,15 +5,19 @@ use model::{Driver, Generation, HostPath, Store};
 
 use super::libpod::{Libpod, Setup};
 use crate::Found;
+use crate::home::Home;
 use crate::json::Notes;
 
 /// The drivers of containers/storage (drivers/driver_linux.go, v1.59.1).
 const DRIVERS: [&str; 5] = ["overlay", "vfs", "btrfs", "zfs", "aufs"];
 
 /// The stores in `home`, or in `storage` below it.
-pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
+pub(crate) fn detect(home: &Home) -> Found<Vec<Store>> {
+    let (root, home) = (home.root, &home.path);
     let mut out: Found<Vec<Store>> = Default::default();
-    for home in [home.clone(), home.join("storage")] {
+    for home in
+        [home.clone(), home.join("storage")].into_iter().filter(|home| home.as_bytes().is_empty() || root.is_dir(home))
+    {
         let found: Vec<&str> = DRIVERS.into_iter().filter(|driver| is_here(root, &home, driver)).collect();
         if found.is_empty() {
             continue;
@@ -33,7 +37,11 @@ fn is_here(root: &Root, home: &HostPath, driver: &str) -> bool {
         ("containers", "containers.json"),
         ("layers", "volatile-layers.json"),
     ];
-    lists.iter().any(|(kind, list)| root.exists(&home.join(format!("{driver}-{kind}/{list}"))))
+    lists.iter().any(|(kind, list)| {
+        // The folder first: on other hosts it is not there, and to find that out opens nothing.
+        let folder = home.join(format!("{driver}-{kind}"));
+        root.is_dir(&folder) && root.exists(&folder.join(list))
+    })
 }
 
 fn store(root: &Root, home: &HostPath, driver: &str, setup: &Setup) -> Store {

@@ -10,6 +10,7 @@ use crate::containerd::metadata::{self, File};
 use crate::containerd::{self, inspect, snapshots};
 use crate::db::bolt::Bucket;
 use crate::docker::folders;
+use crate::home::{Home, usual};
 use crate::json::Notes;
 use crate::{Found, HistoryEntry, LayoutError, Object, docker_content};
 
@@ -17,32 +18,32 @@ use crate::{Found, HistoryEntry, LayoutError, Object, docker_content};
 const NAMESPACE: &str = "moby";
 
 /// Whether docker keeps its images in containerd here, and for each folder of remapped users.
-pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let homes = std::iter::once(home.clone()).chain(docker_content::detect::remapped(root, home));
+pub(crate) fn detect(home: &Home) -> Found<Vec<Store>> {
     let mut out: Found<Vec<Store>> = Default::default();
-    for home in homes {
-        let (store, findings) = detect_home(root, &home);
+    for home in std::iter::once(home).chain(home.remapped()) {
+        let (store, findings) = detect_home(home);
         out.0.extend(store);
         out.1.extend(findings);
     }
     out
 }
 
-fn detect_home(root: &Root, home: &HostPath) -> Found<Option<Store>> {
+fn detect_home(it: &Home) -> Found<Option<Store>> {
+    let (root, home) = (it.root, &it.path);
     let folder = folder(root, home);
     let mut notes = Notes::new("", &metadata::path(&folder));
     let file = File::meta(root, &folder, &mut notes);
     if file.is_none() && !root.is_dir(&home.join("containerd")) {
         return (None, notes.list);
     }
-    let sample = docker_content::detect::sample_of(root, home, folders::SINCE_1_10);
+    let sample = it.sample(folders::SINCE_1_10);
     let database = file.as_ref().and_then(|file| file.open(&mut notes));
     let empty = Bucket::default();
     let namespace = database.as_ref().and_then(|database| metadata::namespace(database, NAMESPACE)).unwrap_or(&empty);
     let has_images = namespace.bucket("images").is_some_and(|images| images.items().next().is_some());
     // Docker always runs on containerd: without images in it, it is the store only where no graph driver has any.
     let is_docker = root.is_dir(&home.join("containers"));
-    let has_graph = || !docker_content::detect::detect(root, home).0.is_empty();
+    let has_graph = || !docker_content::detect::detect(it).0.is_empty();
     let is_store = is_docker && (has_images || (file.is_some() || sample.is_some()) && !has_graph());
     if is_store && file.is_none() && notes.list.is_empty() {
         notes.add(
@@ -50,15 +51,13 @@ fn detect_home(root: &Root, home: &HostPath) -> Found<Option<Store>> {
             "containerd's database is not there: no image and no container's files can be told",
         );
     }
-    let driver = sample
-        .as_ref()
-        .map(|sample| sample.driver.clone())
-        .filter(|name| metadata::has_snapshotter(root, &folder, name));
+    let driver =
+        sample.map(|sample| sample.driver.clone()).filter(|name| metadata::has_snapshotter(root, &folder, name));
     let store = is_store.then(|| Store {
         generation: Generation::DockerContainerd,
         driver: snapshots::driver(&driver.unwrap_or_else(|| snapshots::main_one(namespace))),
         home: home.clone(),
-        recorded: sample.and_then(|it| it.recorded).unwrap_or_else(|| docker_content::detect::usual(home)),
+        recorded: sample.and_then(|it| it.recorded.clone()).unwrap_or_else(|| usual(home)),
         namespace: NAMESPACE.into(),
         evidence: vec![metadata::path(&folder), home.join("containers")],
     });

@@ -5,52 +5,31 @@
 
 use hostfs::Root;
 use model::{Driver, Generation, HostPath, Store};
-use serde::Deserialize;
 
 use crate::Found;
 use crate::docker::folders;
-use crate::json::{self, Loose, Notes};
+use crate::home::{Home, usual};
 
 /// The graph drivers that docker ever had. Whatever else a container names is a snapshotter, or damage.
 const GRAPH_DRIVERS: [&str; 10] =
     ["aufs", "btrfs", "devicemapper", "fuse-overlayfs", "lcow", "overlay", "overlay2", "vfs", "windowsfilter", "zfs"];
 
-/// How many containers are asked where they lay and which driver they had, until one answers.
-const SAMPLES: usize = 16;
-
 /// The content-addressed stores in `home`, and in the folders of remapped users in it.
-pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let mut stores = in_home(root, home);
-    for below in remapped(root, home) {
-        stores.extend(in_home(root, &below));
-    }
-    (stores, Vec::new())
+pub(crate) fn detect(home: &Home) -> Found<Vec<Store>> {
+    let homes = std::iter::once(home).chain(home.remapped());
+    (homes.flat_map(in_home).collect(), Vec::new())
 }
 
-/// The folders `<uid>.<gid>` of a home.
-pub(crate) fn remapped(root: &Root, home: &HostPath) -> Vec<HostPath> {
-    let entries = root.open_dir(home).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
-    let names = entries.into_iter().filter(|entry| entry.is_dir != Some(false)).map(|entry| entry.name);
-    names.filter(|name| ids_of(name).is_some()).map(|name| home.join(&name)).collect()
-}
-
-/// The user and group that a folder `<uid>.<gid>` is named after.
-pub(crate) fn ids_of(name: &[u8]) -> Option<(u64, u64)> {
-    let (uid, gid) = std::str::from_utf8(name).ok()?.split_once('.')?;
-    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?;
-    Some((number(uid)?, number(gid)?))
-}
-
-fn in_home(root: &Root, home: &HostPath) -> Vec<Store> {
-    let sample = sample(root, home);
-    let mut drivers = with_images(root, home);
-    drivers.sort_by_key(|name| (Some(name) != sample.as_ref().map(|it| &it.driver), name.clone()));
+/// The content-addressed stores of one home.
+pub(crate) fn in_home(home: &Home) -> Vec<Store> {
+    let (root, path, sample) = (home.root, &home.path, home.sample(folders::SINCE_1_10));
+    let mut drivers = with_images(root, path);
+    drivers.sort_by_key(|name| (Some(name) != sample.map(|it| &it.driver), name.clone()));
     if drivers.is_empty() {
-        drivers
-            .extend(sample.as_ref().filter(|it| is_graph_driver(root, home, &it.driver)).map(|it| it.driver.clone()));
+        drivers.extend(sample.filter(|it| is_graph_driver(root, path, &it.driver)).map(|it| it.driver.clone()));
     }
-    let recorded = sample.and_then(|it| it.recorded).unwrap_or_else(|| usual(home));
-    drivers.into_iter().map(|name| store(root, home, &name, &recorded)).collect()
+    let recorded = sample.and_then(|it| it.recorded.clone()).unwrap_or_else(|| usual(path));
+    drivers.into_iter().map(|name| store(root, path, &name, &recorded)).collect()
 }
 
 fn store(root: &Root, home: &HostPath, driver: &str, recorded: &[u8]) -> Store {
@@ -81,75 +60,4 @@ pub(crate) fn with_images(root: &Root, home: &HostPath) -> Vec<String> {
 fn is_graph_driver(root: &Root, home: &HostPath, name: &str) -> bool {
     let known = GRAPH_DRIVERS.contains(&name);
     known && root.is_dir(&home.join(name)) || !root.is_dir(&home.join("containerd")) && !name.is_empty()
-}
-
-/// What one container says of the store it is in.
-pub(crate) struct Sample {
-    pub driver: String,
-    /// The home on the old host.
-    pub recorded: Option<Box<[u8]>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "PascalCase")]
-struct Paths {
-    driver: Loose<String>,
-    hostname_path: Loose<String>,
-    hosts_path: Loose<String>,
-    resolv_conf_path: Loose<String>,
-    log_path: Loose<String>,
-}
-
-fn sample(root: &Root, home: &HostPath) -> Option<Sample> {
-    sample_of(root, home, folders::SINCE_1_10)
-}
-
-/// Asks containers of a home until one answers.
-pub(crate) fn sample_of(root: &Root, home: &HostPath, record: &str) -> Option<Sample> {
-    let (ids, _) = folders::ids(root, home);
-    ids.iter().take(SAMPLES).find_map(|id| {
-        let path = home.join("containers").join(id.as_str()).join(record);
-        let raw = root.read(&path, json::RECORD_LIMIT).ok()?;
-        let mut notes = Notes::new("", &path);
-        let paths: Paths = json::parse(&raw, &mut notes)?;
-        let ends = [paths.log_path, paths.hostname_path, paths.hosts_path, paths.resolv_conf_path];
-        let recorded = ends.into_iter().find_map(|end| home_of(&end.get("", &mut notes)?, id.as_str()));
-        Some(Sample { driver: paths.driver.take("", &mut notes), recorded })
-    })
-}
-
-fn home_of(path: &str, id: &str) -> Option<Box<[u8]>> {
-    let home = path.split_once(&format!("/containers/{id}/"))?.0;
-    home.starts_with('/').then(|| home.as_bytes().into())
-}
-
-/// Where docker lies where nothing says otherwise.
-pub(crate) fn usual(home: &HostPath) -> Box<[u8]> {
-    let mut path = b"/var/lib/docker".to_vec();
-    if ids_of(home.name()).is_some() {
-        path.push(b'/');
-        path.extend_from_slice(home.name());
-    }
-    path.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_folder_of_a_remapped_user_is_two_numbers() {
-        assert_eq!(ids_of(b"231072.231072"), Some((231_072, 231_072)));
-        for name in ["231072", "a.b", "1.2.3", ".", "+1.2", "1."] {
-            assert_eq!(ids_of(name.as_bytes()), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_home_is_what_stands_before_the_containers() {
-        let home = |path| home_of(path, "4f1c").map(|it| String::from_utf8_lossy(&it).into_owned());
-        assert_eq!(home("/srv/docker/containers/4f1c/hostname").as_deref(), Some("/srv/docker"));
-        assert_eq!(home("/etc/resolv.conf"), None);
-        assert_eq!(home("containers/4f1c/x"), None);
-    }
 }

@@ -6,8 +6,8 @@ use hostfs::Root;
 use model::{Container, Digest, Driver, Finding, HostPath, Id, IdMap, IdRange, Image, LayerRef, Rootfs, Store};
 
 use crate::docker::folders;
-use crate::docker_content::detect::ids_of;
 use crate::docker_content::records::{self, HistoryRecord, ImageRecord, Names};
+use crate::home::ids_of;
 use crate::json::{self, Notes};
 use crate::{Found, HistoryEntry, LayoutError};
 

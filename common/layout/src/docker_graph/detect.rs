@@ -8,37 +8,37 @@ use model::{Driver, Generation, HostPath, Store};
 
 use crate::Found;
 use crate::docker::folders;
-use crate::docker_content::detect::{sample_of, usual};
+use crate::home::{Home, usual};
 
 const TABLE: &str = "repositories";
 
 /// The stores of before 1.10 in `home`.
-pub(crate) fn detect(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
-    let tables = tables(root, home);
+pub(crate) fn detect(it: &Home) -> Found<Vec<Store>> {
+    let (root, home) = (it.root, &it.path);
+    let tables = tables(it);
     let has_graph = root.is_dir(&home.join("graph"));
     // Nothing but containers: whatever the first of them has, all have.
-    if tables.is_empty() && !has_graph && !first_is_old(root, home) {
+    if tables.is_empty() && !has_graph && !first_is_old(it) {
         return Default::default();
     }
-    let sample = sample_of(root, home, folders::BEFORE_1_10);
+    let sample = it.sample(folders::BEFORE_1_10);
     let mut drivers: Vec<Driver> = tables.iter().map(|name| named(root, home, name)).collect();
     if drivers.is_empty() && (sample.is_some() || has_graph) {
-        let name = sample.as_ref().map(|it| it.driver.as_str()).unwrap_or_default();
+        let name = sample.map(|it| it.driver.as_str()).unwrap_or_default();
         drivers.push(if name.is_empty() { named(root, home, TABLE) } else { Driver::docker(name) });
     }
-    let recorded = sample.and_then(|it| it.recorded).unwrap_or_else(|| usual(home));
+    let recorded = sample.and_then(|it| it.recorded.clone()).unwrap_or_else(|| usual(home));
     (drivers.into_iter().map(|driver| store(root, home, driver, &recorded)).collect(), Vec::new())
 }
 
-fn first_is_old(root: &Root, home: &HostPath) -> bool {
-    let (ids, _) = folders::ids(root, home);
-    ids.first().is_some_and(|id| root.exists(&home.join("containers").join(id.as_str()).join(folders::BEFORE_1_10)))
+fn first_is_old(home: &Home) -> bool {
+    let record = |id: &model::Id| home.path.join("containers").join(id.as_str()).join(folders::BEFORE_1_10);
+    home.ids().first().is_some_and(|id| home.root.exists(&record(id)))
 }
 
-fn tables(root: &Root, home: &HostPath) -> Vec<String> {
-    let entries = root.open_dir(home).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
-    let names = entries.into_iter().filter(|entry| entry.is_dir != Some(true));
-    let names = names.filter_map(|entry| String::from_utf8(entry.name.into()).ok());
+fn tables(home: &Home) -> Vec<String> {
+    let names = home.entries().iter().filter(|entry| entry.is_dir != Some(true));
+    let names = names.filter_map(|entry| String::from_utf8(entry.name.to_vec()).ok());
     names
         .filter(|name| name == TABLE || name.strip_prefix("repositories-").is_some_and(|driver| !driver.is_empty()))
         .collect()

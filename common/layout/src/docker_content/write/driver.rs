@@ -4,7 +4,7 @@ use hostfs::Target;
 use model::{Driver, HostPath};
 
 use super::EditError;
-use crate::docker_content::detect::{ids_of, remapped};
+use crate::home::{Home, ids_of};
 
 /// Drivers that are only read. dockerd takes one whose folder is not empty (moby v20.10.24
 /// daemon/graphdriver/driver.go scanPriorDrivers; `vfs` never counts there).
@@ -40,7 +40,8 @@ pub(super) fn refuse_remapped(target: &Target) -> Result<(), EditError> {
     use std::os::unix::ffi::OsStrExt;
     let path = target.path().canonicalize().unwrap_or_else(|_| target.path().to_path_buf());
     let own = path.file_name().filter(|name| ids_of(name.as_bytes()).is_some() && has(target, "image"));
-    let below = || remapped(target.root(), &HostPath::default()).into_iter().find(|_| !has(target, "image"));
+    let home = Home::new(target.root(), HostPath::default());
+    let below = || home.remapped().first().map(|below| below.path.clone()).filter(|_| !has(target, "image"));
     let folder = own.map(|name| HostPath::new(name.as_bytes())).or_else(below);
     match folder {
         None => Ok(()),
