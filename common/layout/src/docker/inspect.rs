@@ -287,14 +287,15 @@ fn added(
     findings: &[Finding],
 ) -> Value {
     let store = &stores[container.store];
+    let places = Places::new(root, folders::of(store, &container.id));
     let mut out = Map::new();
     out.insert("Store".into(), store.to_string().into());
     out.insert("Record".into(), container.record.to_string().into());
     out.insert(
         "WrittenAt".into(),
-        root.stat(&container.record).map_or(Value::Null, |stat| stat.mtime.rfc3339().into()),
+        places.stat(&container.record).map_or(Value::Null, |stat| stat.mtime.rfc3339().into()),
     );
-    out.insert("Paths".into(), paths(root, store, container, shown));
+    out.insert("Paths".into(), paths(&places, store, container, shown));
     if !runtime.is_null() {
         out.insert("Runtime".into(), runtime);
     }
@@ -303,7 +304,7 @@ fn added(
 }
 
 /// Each path three ways: as recorded, inside the container, in the evidence (null where it lies outside of it).
-fn paths(root: &Root, store: &Store, container: &Container, shown: &Map<String, Value>) -> Value {
+fn paths(places: &Places, store: &Store, container: &Container, shown: &Map<String, Value>) -> Value {
     let mut out = Vec::new();
     for (key, inside) in [
         ("LogPath", None),
@@ -313,16 +314,37 @@ fn paths(root: &Root, store: &Store, container: &Container, shown: &Map<String, 
     ] {
         let recorded = shown.get(key).and_then(Value::as_str).unwrap_or_default();
         if !recorded.is_empty() {
-            out.push(path(root, store, recorded, inside));
+            out.push(path(places, store, recorded, inside));
         }
     }
     for mount in &container.mounts {
-        out.push(path(root, store, &source(mount, store), Some(&mount.destination)));
+        out.push(path(places, store, &source(mount, store), Some(&mount.destination)));
     }
     out.into()
 }
 
-fn path(root: &Root, store: &Store, recorded: &str, inside: Option<&str>) -> Value {
-    let evidence = store.rebase(recorded.as_bytes()).filter(|_| !recorded.is_empty()).filter(|path| root.exists(path));
+fn path(places: &Places, store: &Store, recorded: &str, inside: Option<&str>) -> Value {
+    let evidence =
+        store.rebase(recorded.as_bytes()).filter(|_| !recorded.is_empty()).filter(|path| places.stat(path).is_some());
     json!({ "Recorded": recorded, "Inside": inside, "Evidence": evidence.as_ref().map(HostPath::to_string) })
+}
+
+/// What is there: most of what is asked for lies in the container's own folder, which is opened once.
+struct Places<'a> {
+    root: &'a Root,
+    folder: HostPath,
+    opened: Option<hostfs::Dir>,
+}
+
+impl Places<'_> {
+    fn new(root: &Root, folder: HostPath) -> Places<'_> {
+        Places { root, opened: root.open_dir(&folder).ok(), folder }
+    }
+
+    fn stat(&self, path: &HostPath) -> Option<hostfs::Stat> {
+        match &self.opened {
+            Some(folder) if path.parent() == self.folder => folder.stat(path.name()).ok(),
+            _ => self.root.stat(path).ok(),
+        }
+    }
 }
