@@ -34,6 +34,9 @@ impl Hosts {
             let copied = Command::new("cp").arg("-a").arg(packed.join(seed)).arg(place.path()).status();
             assert!(copied.expect("cp starts").success());
         }
+        for name in names_in(place.path()).into_iter().filter(|name| name.starts_with("seed-")) {
+            as_on_any_machine(&place.path().join(name));
+        }
         Hosts { place }
     }
 
@@ -46,6 +49,18 @@ impl Hosts {
     pub fn names(&self) -> Vec<String> {
         names_in(self.path())
     }
+}
+
+/// Gives a copied seed the times and modes that every checkout has, since git keeps neither.
+fn as_on_any_machine(seed: &Path) {
+    let run = |program: &str, words: &[&str]| {
+        let done = Command::new(program).args(words).arg(seed).status();
+        assert!(done.expect("the program starts").success(), "{program} on a seed");
+    };
+    run("chmod", &["-R", "u=rwX,go=rX"]);
+    let set =
+        Command::new("find").arg(seed).args(["-exec", "touch", "-h", "-d", "2014-09-06T12:00:00Z", "{}", "+"]).status();
+    assert!(set.expect("find starts").success());
 }
 
 fn is_root() -> bool {
