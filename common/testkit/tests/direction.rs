@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("launch", &["model"]),
     ("layout", &["hostfs", "model"]),
     ("lifecycle", &["host", "hostfs", "launch", "layout", "model", "storage", "wire"]),
-    ("logfile", &["hostfs", "model", "tarball"]),
+    ("logfile", &["hostfs", "layout", "model", "tarball"]),
     ("model", &[]),
     ("storage", &["hostfs", "model", "tarball"]),
     ("tarball", &["model"]),
