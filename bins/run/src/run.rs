@@ -75,11 +75,21 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     let hosts = folder.path().join("hosts");
     let signals = Signals::take().context("cannot take signals")?;
     let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, args.interactive)?;
-    let started = match launch::start(&plan.spec, streams, folder.path(), |pid| {
-        Ok(begin::connect(&plan.inspect, &networks, &plan.id, pid, &hosts).map(drop)?)
-    }) {
+    let mut connected = false;
+    let started = launch::start(&plan.spec, streams, folder.path(), |pid| {
+        begin::connect(&plan.inspect, &networks, &plan.id, pid, &hosts)?;
+        connected = network::is_wanted(&plan.inspect);
+        Ok(())
+    });
+    let started = match started {
         Ok(started) => started,
-        Err(error) => return refused(error.into()),
+        Err(error) => {
+            // It was connected before its program was tried.
+            if connected {
+                network::disconnect(&plan.id)?;
+            }
+            return refused(error.into());
+        }
     };
     started.warnings.iter().for_each(|warning| warn(warning));
     let raw = Raw::enter(args.interactive && plan.spec.process.terminal);
@@ -92,7 +102,7 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         .context("cannot follow the container")?;
     drop(raw);
     started.cgroup.remove();
-    if network::is_wanted(&plan.inspect) {
+    if connected {
         network::disconnect(&plan.id)?;
     }
     Ok(Outcome::from(findings).with_status(status))

@@ -139,6 +139,10 @@ pub fn start(
             Ok(started)
         }
         Err(error) => {
+            // It was connected before its program was tried.
+            if !connected.networks.is_empty() {
+                network::disconnect(id)?;
+            }
             update(root, id, |own| record::refused(own, error.status(), &error.to_string()))?;
             Err(error.into())
         }

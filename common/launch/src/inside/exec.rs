@@ -65,18 +65,14 @@ fn find(program: &str, env: &[String]) -> Result<String, Refusal> {
         return Ok(program.to_string());
     }
     let path = env.iter().rev().find_map(|pair| pair.strip_prefix("PATH=")).unwrap_or("");
-    let mut denied = false;
+    let is_directory = |mode: u32| fs::FileType::from_raw_mode(mode) == fs::FileType::Directory;
     for folder in path.split(':') {
         let candidate = format!("{}/{program}", if folder.is_empty() { "." } else { folder });
-        match fs::stat(&candidate) {
-            Ok(stat) if fs::FileType::from_raw_mode(stat.st_mode) == fs::FileType::Directory => {}
-            Ok(stat) if stat.st_mode & 0o111 != 0 => return Ok(candidate),
-            Ok(_) => denied = true,
-            Err(_) => {}
+        // Go's exec.LookPath says the same for a file that nobody may run and for none at all.
+        if fs::stat(&candidate).is_ok_and(|stat| !is_directory(stat.st_mode) && stat.st_mode & 0o111 != 0) {
+            return Ok(candidate);
         }
     }
-    // Go's exec.LookPath says the same for a file that nobody may run and for none at all.
-    let _ = denied;
     Err(Refusal::exec(127, program, "executable file not found in $PATH"))
 }
 
