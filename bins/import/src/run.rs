@@ -146,11 +146,18 @@ fn unpacking_findings(unpacked: &Unpacked) -> Vec<Finding> {
     findings
 }
 
+/// Names whose content came under a name that is left out: the first few, and how many.
 fn orphans(report: &Report) -> Vec<Finding> {
+    const TOLD: usize = 10;
     let left = |path: &model::EntryPath| {
-        Finding::new("hard-link-left-out", "another name of a file that is left out").at(HostPath::new(path.as_bytes()))
+        let why = "another name of a file that is left out, so left out too; 'import DIR' keeps such names";
+        Finding::new("hard-link-left-out", why).at(HostPath::new(path.as_bytes()))
     };
-    report.orphans.iter().map(left).collect()
+    let mut findings: Vec<Finding> = report.orphans.iter().take(TOLD).map(left).collect();
+    if let Some(more @ 1..) = report.orphans.len().checked_sub(TOLD) {
+        findings.push(Finding::new("hard-link-left-out", format!("{more} names more of files that are left out")));
+    }
+    findings
 }
 
 /// Adds to the config what the tree tells, and warns of what should not be in it.
