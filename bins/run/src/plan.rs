@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use host::Host;
-use launch::docker::{self, Joined, Surroundings};
-use launch::spec::{Changes, Mount, MountSource, RootFiles, Spec, Upper};
-use lifecycle::{begin, files, mounts, runtime};
+use launch::docker::{self, Surroundings};
+use launch::spec::{Changes, Mount, MountSource, Namespace, Propagation, RootFiles, Spec, Upper};
+use lifecycle::links::Line;
+use lifecycle::{files, mounts, peers, runtime};
 use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
 use serde_json::{Value, json};
 
@@ -31,6 +32,8 @@ pub struct Plan {
     pub write_out: Option<Rootfs>,
     /// The container's files in `/etc`.
     pub etc: Vec<(String, String)>,
+    /// Lines that links add to its hosts file.
+    pub links: Vec<Line>,
     /// What of the record is not done.
     pub notes: Vec<String>,
     /// What could not be read.
@@ -57,7 +60,8 @@ impl Plan {
             None => new(&host, args, &id, &mut findings)?,
         };
         let mut notes = Vec::new();
-        let etc = files::etc(&inspect, None);
+        let peers = peers::of(&host, &inspect)?;
+        let etc = files::etc(&inspect, None, &peers.links.hosts);
         let folder = runtime::place(id.as_str());
         let lower = files::layers(&host, &rootfs, &mut findings)?;
         let mut own = match subject {
@@ -77,14 +81,15 @@ impl Plan {
             passwd: files::read(&host, &rootfs, "etc/passwd")?,
             group: files::read(&host, &rootfs, "etc/group")?,
             mounts: own,
-            network: begin::network(&inspect),
-            joined: Joined::default(),
-            link_env: Vec::new(),
+            network: peers.network.unwrap_or(Namespace::New),
+            joined: peers.joined,
+            link_env: peers.links.env,
         };
         let (spec, more) = docker::spec(&inspect, around)?;
         notes.extend(more);
+        notes.extend(args.rest.notes());
         let kept = kept(args, &host, &subject);
-        if args.detach && !kept {
+        if args.life.detach && !kept {
             bail!("--detach needs a container that is kept on the data root: {}", why_not_kept(args));
         }
         Ok(Plan {
@@ -97,6 +102,7 @@ impl Plan {
             spec,
             etc,
             notes,
+            links: peers.links.hosts,
             findings,
         })
     }
@@ -113,7 +119,7 @@ impl Plan {
 }
 
 fn refuse(args: &Args) -> Result<()> {
-    match args.pull.as_str() {
+    match args.life.pull.as_str() {
         "never" | "missing" => {}
         "always" => bail!("--pull always is refused: there is no registry here; take never or missing"),
         other => bail!("invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""),
@@ -128,13 +134,17 @@ fn refuse(args: &Args) -> Result<()> {
     {
         bail!("unknown flag: {flag}");
     }
-    if let Some(file) = args.cidfile.as_ref().filter(|file| file.exists()) {
+    if let Some(file) = args.life.cidfile.as_ref().filter(|file| file.exists()) {
         bail!("container ID file found, make sure the other container isn't running or delete {}", file.display());
     }
-    if args.tty && args.interactive && !args.detach && !rustix::termios::isatty(rustix::stdio::stdin()) {
+    if args.process.tty
+        && args.process.interactive
+        && !args.life.detach
+        && !rustix::termios::isatty(rustix::stdio::stdin())
+    {
         bail!("the input device is not a TTY");
     }
-    if let Some(dir) = args.workdir.as_ref().filter(|dir| !dir.starts_with('/')) {
+    if let Some(dir) = args.process.workdir.as_ref().filter(|dir| !dir.starts_with('/')) {
         bail!("the working directory '{dir}' is invalid, it needs to be an absolute path");
     }
     Ok(())
@@ -152,11 +162,11 @@ fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) -> Res
         inspect["Path"] = json!(program);
         inspect["Args"] = json!(rest);
     }
-    if let Some(network) = &args.network {
+    if let Some(network) = args.network.network.first() {
         inspect["HostConfig"]["NetworkMode"] = json!(network);
     }
     // The old terminal is gone with whoever sat at it.
-    inspect["Config"]["Tty"] = json!(args.tty);
+    inspect["Config"]["Tty"] = json!(args.process.tty);
     Ok((Subject::Old(Box::new(container)), inspect, rootfs))
 }
 
@@ -209,13 +219,15 @@ fn binds(args: &Args) -> Vec<Mount> {
         let parts: Vec<String> = text.split(':').map(str::to_string).collect();
         (parts.len() > 1).then_some(parts)
     };
-    args.volume
+    args.files
+        .volume
         .iter()
         .filter_map(two_or_three)
         .map(|parts| Mount {
             destination: PathBuf::from(&parts[1]),
             source: MountSource::Bind { path: PathBuf::from(&parts[0]) },
             read_only: parts.get(2).is_some_and(|options| options.split(',').any(|option| option == "ro")),
+            propagation: Propagation::Private,
             from: "--volume".to_string(),
         })
         .collect()

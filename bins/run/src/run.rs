@@ -13,6 +13,7 @@ use lifecycle::live::{self, Life, Raw};
 use lifecycle::{LifeError, begin, network, runtime};
 
 use crate::args::Args;
+use crate::flags;
 use crate::plan::{Plan, Subject};
 
 /// Runs the container: kept on the data root, or leaving nothing there.
@@ -20,11 +21,14 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     if !plan.kept {
         return leaving_nothing(args, plan);
     }
+    // Beside the process that stays nobody hears; what it would say is said here.
+    let unheard = if args.life.detach { plan.notes.clone() } else { args.rest.notes() };
+    unheard.iter().for_each(|note| warn(note));
     let root = args.root.path();
     let id = match &plan.subject {
         Subject::Old(container) => container.id.clone(),
         Subject::New(image) => {
-            let wanted = Wanted { image, inspect: &plan.inspect, id: &plan.id, name: args.name.as_deref() };
+            let wanted = Wanted { image, inspect: &plan.inspect, id: &plan.id, name: args.life.name.as_deref() };
             let mut say =
                 |holder: &hostfs::Holder| cli::note(&format!("waiting for another writer of the data root ({holder})"));
             let wait = if args.no_wait { Wait::No } else { Wait::Yes(&mut say) };
@@ -34,12 +38,14 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
             }
         }
     };
-    if let Some(file) = &args.cidfile {
-        fs::write(file, id.as_str()).with_context(|| format!("cannot write '{}'", file.display()))?;
+    write_id(args, &id)?;
+    let [input, stdout, stderr] = flags::attached(args)?;
+    if !args.life.detach && !stdout && !stderr {
+        writeln!(cli::stdout(), "{id}")?;
     }
-    let life =
-        Life { root: &root, id: &id, input: args.interactive, signals: args.sig_proxy, remove: args.rm, warn: &warn };
-    if !args.detach {
+    let life = Life { root: &root, id: &id, input, signals: args.process.sig_proxy, remove: args.life.rm, warn: &warn };
+    if !args.life.detach {
+        only_what_is_attached(args)?;
         return match live::attended(&life) {
             Ok(status) => Ok(Outcome::done().with_status(status)),
             Err(error) => refused(error),
@@ -54,10 +60,31 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     }
 }
 
+fn write_id(args: &Args, id: &model::Id) -> Result<()> {
+    match &args.life.cidfile {
+        Some(file) => fs::write(file, id.as_str()).with_context(|| format!("cannot write '{}'", file.display())),
+        None => Ok(()),
+    }
+}
+
+/// Lets go of stdout and stderr where `--attach` names the others only. Without both, docker prints the id.
+fn only_what_is_attached(args: &Args) -> Result<()> {
+    let [_, stdout, stderr] = flags::attached(args)?;
+    let null = fs::OpenOptions::new().write(true).open("/dev/null").context("cannot open '/dev/null'")?;
+    if !stdout {
+        rustix::stdio::dup2_stdout(&null).context("cannot let go of stdout")?;
+    }
+    if !stderr {
+        rustix::stdio::dup2_stderr(&null).context("cannot let go of stderr")?;
+    }
+    Ok(())
+}
+
 // Leaving nothing -----------------------------------------------------------------------------------------------------
 
 fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     plan.notes.iter().for_each(|note| warn(note));
+    write_id(args, &plan.id)?;
     let folder = runtime::Folder::make(plan.id.as_str())?;
     for (name, text) in &plan.etc {
         folder.write(name, text)?;
@@ -72,12 +99,13 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         findings.extend(write_out(&plan.host, rootfs, &folder.path().join("written"))?);
     }
     let networks = network::of_host(&plan.host);
-    let hosts = folder.path().join("hosts");
     let signals = Signals::take().context("cannot take signals")?;
-    let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, args.interactive)?;
+    let [input, _, _] = flags::attached(args)?;
+    only_what_is_attached(args)?;
+    let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, input)?;
     let mut connected = false;
     let started = launch::start(&plan.spec, streams, folder.path(), |pid| {
-        begin::connect(&plan.inspect, &networks, &plan.id, pid, &hosts)?;
+        begin::connect(&plan.inspect, &networks, &plan.id, pid, folder.path(), &plan.links)?;
         connected = network::is_wanted(&plan.inspect);
         Ok(())
     });
@@ -92,12 +120,12 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         }
     };
     started.warnings.iter().for_each(|warning| warn(warning));
-    let raw = Raw::enter(args.interactive && plan.spec.process.terminal);
+    let raw = Raw::enter(input && plan.spec.process.terminal);
     let ends = match socket {
         Some(socket) => Ends::Terminal(begin::receive_terminal(&socket)?),
         None => ends,
     };
-    let manner = Manner { input: args.interactive, output: true, signals: args.sig_proxy };
+    let manner = Manner { input, output: true, signals: args.process.sig_proxy };
     let status = launch::relay::attend(&started.handle, ends, manner, &signals, &mut None)
         .context("cannot follow the container")?;
     drop(raw);

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::capability::{Capabilities, UnknownCapability};
 use crate::spec::{
-    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, Rlimit, RootFiles, Seccomp, Spec,
-    set_env,
+    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, Propagation, Rlimit, RootFiles,
+    Seccomp, Spec, set_env,
 };
 use crate::users::{self, UserError};
 
@@ -90,7 +90,7 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
         hostname: text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]).to_string(),
         domainname: text(&config["Domainname"]).unwrap_or_default().to_string(),
         namespaces: namespaces(host, &around, &mut notes),
-        mounts: mounts(host, privileged, around.mounts),
+        mounts: mounts(host, privileged, &around.joined, around.mounts),
         masked: hidden("MaskedPaths", MASKED),
         read_only_paths: hidden("ReadonlyPaths", READ_ONLY),
         sysctls: pairs(&host["Sysctls"]),
@@ -114,9 +114,12 @@ fn process(
 ) -> Result<Process, DockerError> {
     let config = &record["Config"];
     let host = &record["HostConfig"];
-    let args = command(record);
+    let mut args = command(record);
     if args.is_empty() {
         return Err(DockerError::NoCommand);
+    }
+    if truth(&host["Init"]) {
+        args.splice(0..0, [INIT.to_string(), "--".to_string()]);
     }
     let terminal = truth(&config["Tty"]);
     let user = users::resolve(
@@ -144,6 +147,9 @@ fn process(
     })
 }
 
+/// Where docker mounts the init of `--init` (moby v20.10.24 daemon/oci_linux.go inContainerInitPath).
+pub const INIT: &str = "/sbin/docker-init";
+
 /// Program and arguments: those of the record, else entrypoint and command of its config.
 fn command(record: &Value) -> Vec<String> {
     if let Some(path) = text(&record["Path"]) {
@@ -163,12 +169,13 @@ fn environment(config: &Value, around: &Surroundings, terminal: bool, home: &str
     }
     env.extend(around.link_env.iter().cloned());
     for pair in strings(&config["Env"]) {
+        let place = env.iter().position(|old| old.split('=').next() == pair.split('=').next());
         // A bare name in a record took its value from the client of that day, which is gone: docker then removes it.
-        if pair.contains('=') {
-            match env.iter_mut().find(|old| old.split('=').next() == pair.split('=').next()) {
-                Some(old) => *old = pair,
-                None => env.push(pair),
-            }
+        match (place, pair.contains('=')) {
+            (Some(at), true) => env[at] = pair,
+            (None, true) => env.push(pair),
+            (Some(at), false) => drop(env.remove(at)),
+            (None, false) => {}
         }
     }
     if !env.iter().any(|pair| pair.starts_with("HOME=")) {
@@ -219,46 +226,82 @@ fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> N
     }
 }
 
-fn mounts(host: &Value, privileged: bool, own: Vec<Mount>) -> Vec<Mount> {
+fn mounts(host: &Value, privileged: bool, joined: &Joined, own: Vec<Mount>) -> Vec<Mount> {
     let default = |destination: &str, source: MountSource, read_only: bool| Mount {
         destination: PathBuf::from(destination),
         source,
         read_only,
+        propagation: Propagation::Private,
         from: "docker's default".to_string(),
     };
-    let memory = |size, mode| MountSource::Tmpfs { size, mode, options: Vec::new() };
-    let shm = host["ShmSize"].as_u64().filter(|&size| size > 0).unwrap_or(67_108_864);
     let mut out = vec![
         default("/proc", MountSource::Proc, false),
         default("/dev/pts", MountSource::Devpts, false),
         default("/sys", MountSource::Sysfs, !privileged),
         default("/dev/mqueue", MountSource::Mqueue, false),
-        default("/dev/shm", memory(Some(shm), 0o1777), false),
     ];
+    out.extend(shared_memory(host, joined).map(|source| default("/dev/shm", source, false)));
+    if truth(&host["Init"]) {
+        out.push(default(INIT, MountSource::Init, true));
+    }
     if matches!(crate::cgroup::Hosts::read(), crate::cgroup::Hosts::Version2(_)) {
         out.push(default("/sys/fs/cgroup", MountSource::Cgroup, !privileged));
     }
     for (destination, options) in pairs(&host["Tmpfs"]) {
         out.push(tmpfs(&destination, &options));
     }
+    out.extend(list(&host["Mounts"]).filter(|mount| text(&mount["Type"]) == Some("tmpfs")).map(memory));
     // One mount a place: the container's own instead of the default.
     out.retain(|mount| own.iter().all(|other| other.destination != mount.destination));
     out.extend(own);
     out
 }
 
+/// `/dev/shm`: memory of its own, that of whose it shares, or none.
+fn shared_memory(host: &Value, joined: &Joined) -> Option<MountSource> {
+    let size = host["ShmSize"].as_u64().filter(|&size| size > 0).unwrap_or(67_108_864);
+    match (text(&host["IpcMode"]), joined.ipc.as_ref().and_then(|ipc| ipc.parent())) {
+        (_, Some(namespaces)) => {
+            Some(MountSource::Inside { namespace: namespaces.join("mnt"), path: PathBuf::from("/dev/shm") })
+        }
+        (Some("none"), _) => None,
+        (Some("host"), _) => Some(MountSource::Bind { path: PathBuf::from("/dev/shm") }),
+        _ => Some(MountSource::Tmpfs { size: Some(size), mode: Some(0o1777), options: Vec::new() }),
+    }
+}
+
+/// Memory of `HostConfig.Mounts`.
+fn memory(mount: &Value) -> Mount {
+    let options = &mount["TmpfsOptions"];
+    let mode = options["Mode"].as_u64().and_then(|mode| u32::try_from(mode).ok()).filter(|&mode| mode > 0);
+    let size = options["SizeBytes"].as_u64().filter(|&size| size > 0);
+    Mount {
+        destination: PathBuf::from(text(&mount["Target"]).unwrap_or_default()),
+        source: MountSource::Tmpfs { size, mode, options: Vec::new() },
+        read_only: truth(&mount["ReadOnly"]),
+        propagation: Propagation::Private,
+        from: "HostConfig.Mounts".to_string(),
+    }
+}
+
 /// Docker's `--tmpfs /run:size=64k,mode=1770`.
 fn tmpfs(destination: &str, options: &str) -> Mount {
-    let (mut size, mut mode, mut rest) = (None, 0o1777, Vec::new());
+    let (mut size, mut mode, mut rest) = (None, None, Vec::new());
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
             Some(("size", text)) => size = bytes(text),
-            Some(("mode", text)) => mode = u32::from_str_radix(text, 8).unwrap_or(mode),
+            Some(("mode", text)) => mode = u32::from_str_radix(text, 8).ok(),
             _ => rest.push(option.to_string()),
         }
     }
     let source = MountSource::Tmpfs { size, mode, options: rest };
-    Mount { destination: PathBuf::from(destination), source, read_only: false, from: "HostConfig.Tmpfs".to_string() }
+    Mount {
+        destination: PathBuf::from(destination),
+        source,
+        read_only: false,
+        propagation: Propagation::Private,
+        from: "HostConfig.Tmpfs".to_string(),
+    }
 }
 
 /// Bytes as docker and the kernel write them: `65536`, `64k`, `1g`.
@@ -330,13 +373,14 @@ fn devices(
         let path = text(&wanted["PathOnHost"]).unwrap_or_default();
         let inside = text(&wanted["PathInContainer"]).unwrap_or(path);
         let access = text(&wanted["CgroupPermissions"]).unwrap_or("rwm");
-        match device(Path::new(path), Path::new(inside)) {
-            Some(found) => {
-                rules.push(rule(found.kind, Some(found.major), Some(found.minor), access));
-                nodes.retain(|known| known.path != found.path);
-                nodes.push(found);
-            }
-            None => notes.push(format!("the device '{path}' is not on this host")),
+        let found = devices_below(Path::new(path), Path::new(inside));
+        if found.is_empty() {
+            notes.push(format!("the device '{path}' is not on this host"));
+        }
+        for found in found {
+            rules.push(rule(found.kind, Some(found.major), Some(found.minor), access));
+            nodes.retain(|known| known.path != found.path);
+            nodes.push(found);
         }
     }
     for text in strings(&host["DeviceCgroupRules"]) {
@@ -369,6 +413,18 @@ fn device(path: &Path, inside: &Path) -> Option<Device> {
         uid: stat.uid(),
         gid: stat.gid(),
     })
+}
+
+/// A device, or all devices below a folder, as docker takes them.
+fn devices_below(path: &Path, inside: &Path) -> Vec<Device> {
+    if !path.is_dir() {
+        return device(path, inside).into_iter().collect();
+    }
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    let below = |entry: &PathBuf| entry.file_name().map(|name| devices_below(entry, &inside.join(name)));
+    entries.iter().filter_map(below).flatten().collect()
 }
 
 /// Every device of this host's `/dev`, as a privileged container has them.
@@ -448,25 +504,33 @@ fn limits(host: &Value) -> Limits {
     }
 }
 
+/// Drivers whose logs are written, or are meant not to be.
+const LOG_DRIVERS: &[&str] = &["json-file", "none"];
+
 /// Keys that ask for something this launcher does not do.
 fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
-    const NOT_DONE: &[&str] = &[
-        "BlkioDeviceReadBps",
-        "BlkioDeviceReadIOps",
-        "BlkioDeviceWriteBps",
-        "BlkioDeviceWriteIOps",
-        "BlkioWeightDevice",
-        "CpuRealtimePeriod",
-        "CpuRealtimeRuntime",
-        "DeviceRequests",
-        "Isolation",
-        "KernelMemory",
-        "KernelMemoryTCP",
-        "StorageOpt",
-        "UsernsMode",
+    const NOT_DONE: &[(&str, &str)] = &[
+        ("BlkioDeviceReadBps", "--device-read-bps"),
+        ("BlkioDeviceReadIOps", "--device-read-iops"),
+        ("BlkioDeviceWriteBps", "--device-write-bps"),
+        ("BlkioDeviceWriteIOps", "--device-write-iops"),
+        ("BlkioWeightDevice", "--blkio-weight-device"),
+        ("CpuRealtimePeriod", "--cpu-rt-period"),
+        ("CpuRealtimeRuntime", "--cpu-rt-runtime"),
+        ("DeviceRequests", "--gpus"),
+        ("Isolation", "--isolation"),
+        ("KernelMemory", "--kernel-memory"),
+        ("KernelMemoryTCP", "--kernel-memory-tcp"),
+        ("StorageOpt", "--storage-opt"),
     ];
-    for key in NOT_DONE.iter().filter(|key| is_said(&host[**key])) {
-        notes.push(format!("HostConfig.{key} is not done"));
+    for (key, flag) in NOT_DONE.iter().filter(|(key, _)| is_said(&host[*key])) {
+        notes.push(format!("HostConfig.{key} ({flag}) is not done"));
+    }
+    if let Some(mode) = text(&host["UsernsMode"]).filter(|mode| *mode != "host") {
+        notes.push(format!("HostConfig.UsernsMode '{mode}' is not done: its users are the host's"));
+    }
+    if let Some(driver) = text(&host["LogConfig"]["Type"]).filter(|driver| !LOG_DRIVERS.contains(driver)) {
+        notes.push(format!("the log driver '{driver}' is not done: nothing is logged"));
     }
     for setting in host["LxcConf"].as_array().into_iter().flatten() {
         let (key, value) = (text(&setting["Key"]).unwrap_or_default(), text(&setting["Value"]).unwrap_or_default());
@@ -520,6 +584,10 @@ fn strings(value: &Value) -> Vec<String> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_string).collect(),
         _ => Vec::new(),
     }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
 fn pairs(value: &Value) -> Vec<(String, String)> {
@@ -587,7 +655,7 @@ mod tests {
             [
                 "security option 'label:type:t' is not done",
                 "HostConfig.PidMode 'container:x' is not done: it gets its own",
-                "HostConfig.StorageOpt is not done",
+                "HostConfig.StorageOpt (--storage-opt) is not done",
                 "the lxc setting 'lxc.aa_profile = x' is not done",
             ]
         );
@@ -602,7 +670,7 @@ mod tests {
         assert_eq!((spec.limits.cpu_quota, spec.limits.cpu_period), (Some(150_000), Some(100_000)));
         let run = spec.mounts.iter().find(|mount| mount.destination == Path::new("/run")).expect("it is mounted");
         let MountSource::Tmpfs { size, mode, options } = &run.source else { panic!("not memory") };
-        assert_eq!((*size, *mode, options.join(",")), (Some(65_536), 0o700, "exec".to_string()));
+        assert_eq!((*size, *mode, options.join(",")), (Some(65_536), Some(0o700), "exec".to_string()));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod capability;
 pub mod cgroup;
 pub mod docker;
+pub mod init;
 pub mod init_layer;
 mod inside;
 pub mod join;

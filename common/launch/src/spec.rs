@@ -174,8 +174,34 @@ pub struct Mount {
     pub source: MountSource,
     /// Whether it cannot be written.
     pub read_only: bool,
+    /// Whether mounts below it are seen on the other side too.
+    pub propagation: Propagation,
     /// Which file or flag asked for it, for `--plan`.
     pub from: String,
+}
+
+/// Whether what is mounted below a bind is seen on the other side: always with all mounts below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Propagation {
+    /// On neither side. Docker's default.
+    #[default]
+    Private,
+    /// What the host mounts is seen inside.
+    Slave,
+    /// On both.
+    Shared,
+}
+
+impl Propagation {
+    /// By docker's words, with or without the `r` for recursive.
+    pub fn parse(word: &str) -> Propagation {
+        match word.strip_prefix('r').unwrap_or(word) {
+            "slave" => Propagation::Slave,
+            "shared" => Propagation::Shared,
+            _ => Propagation::Private,
+        }
+    }
 }
 
 /// What is mounted.
@@ -196,8 +222,8 @@ pub enum MountSource {
     Tmpfs {
         /// Bytes; `None` for the kernel's default.
         size: Option<u64>,
-        /// Permission bits of its top.
-        mode: u32,
+        /// Permission bits of its top; `None` for those of the directory that it covers.
+        mode: Option<u32>,
         /// Further options as docker takes them: `exec`, `nosuid`, …
         options: Vec<String>,
     },
@@ -211,6 +237,15 @@ pub enum MountSource {
     Mqueue,
     /// `/sys/fs/cgroup`, read-only.
     Cgroup,
+    /// Our small init, which starts the program and reaps what it leaves.
+    Init,
+    /// What another mount namespace has at a path.
+    Inside {
+        /// The namespace, by path.
+        namespace: PathBuf,
+        /// In it.
+        path: PathBuf,
+    },
 }
 
 /// A device node.

@@ -11,8 +11,9 @@ use std::path::Path;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::cgroup::{self, Cgroup, CgroupError};
+use crate::init;
 use crate::inside::{self, Refusal};
-use crate::spec::{Namespace, Namespaces, Spec};
+use crate::spec::{MountSource, Namespace, Namespaces, Spec};
 use crate::sys::{self, Cloned};
 
 /// What the first process reads and writes.
@@ -72,6 +73,9 @@ pub enum StartError {
     /// The network.
     #[error("cannot connect the container")]
     Network(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The small init.
+    #[error("cannot write the container's init")]
+    Init(#[source] io::Error),
     /// A pipe or the fork itself.
     #[error("cannot start a process")]
     Process(#[source] io::Error),
@@ -101,7 +105,12 @@ pub fn start(
     let (said_read, said_write) = pipe()?;
     let (mut cgroup, warnings) = cgroup::create(spec)?;
     let handle = cgroup.handle();
-    match sys::clone(flags(&spec.namespaces), handle.as_ref().map(|fd| fd.as_fd())) {
+    if spec.mounts.iter().any(|mount| matches!(mount.source, MountSource::Init)) {
+        init::write(scratch).map_err(StartError::Init)?;
+    }
+    let cloned =
+        beside(&spec.namespaces.pid, || sys::clone(flags(&spec.namespaces), handle.as_ref().map(|fd| fd.as_fd())));
+    match cloned {
         Err(error) => {
             cgroup.remove();
             Err(StartError::Process(error))
@@ -134,6 +143,18 @@ pub fn start(
             }
         }
     }
+}
+
+/// Has a child made in another's process namespace, where that is wanted: only children enter one.
+fn beside(wanted: &Namespace, make: impl FnOnce() -> io::Result<Cloned>) -> io::Result<Cloned> {
+    let Namespace::Of(path) = wanted else { return make() };
+    let (own, theirs) = (std::fs::File::open("/proc/self/ns/pid")?, std::fs::File::open(path)?);
+    sys::setns(theirs.as_fd(), libc::CLONE_NEWPID)?;
+    let made = make();
+    if !matches!(made, Ok(Cloned::Child)) {
+        sys::setns(own.as_fd(), libc::CLONE_NEWPID)?;
+    }
+    made
 }
 
 /// Tells the child to go on, and hears whether its program runs.

@@ -94,9 +94,17 @@ struct MountAttr {
     userns: u64,
 }
 
+/// Changes how the mount behind `tree` and all below it spread (`MS_PRIVATE`, `MS_SLAVE`).
+pub fn mount_propagation(tree: BorrowedFd, kind: u64) -> io::Result<()> {
+    set_mount(tree, MountAttr { propagation: kind, ..MountAttr::default() }, true)
+}
+
 /// Changes attributes (`MOUNT_ATTR_*`) of the mount behind `tree`, with those below it where `recursive`.
 pub fn mount_setattr(tree: BorrowedFd, set: u64, recursive: bool) -> io::Result<()> {
-    let attr = MountAttr { set, ..MountAttr::default() };
+    set_mount(tree, MountAttr { set, ..MountAttr::default() }, recursive)
+}
+
+fn set_mount(tree: BorrowedFd, attr: MountAttr, recursive: bool) -> io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is an empty C string, the struct outlives the call and its size is passed.
     let done = unsafe {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use host::Host;
 use hostfs::Wait;
@@ -16,7 +16,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
 
 use crate::error::{LifeError, at};
-use crate::{files, mounts, network, record, runtime};
+use crate::links::Line;
+use crate::{files, mounts, network, peers, record, runtime};
 
 /// A container ready to be started: its spec, and what its record asks for that is not done.
 pub struct Ready {
@@ -26,6 +27,8 @@ pub struct Ready {
     pub inspect: Value,
     /// The networks of the root.
     pub networks: Vec<Value>,
+    /// Lines that links add to its hosts file.
+    pub links: Vec<Line>,
     /// What is not done, one line each.
     pub notes: Vec<String>,
     /// What could not be read.
@@ -54,19 +57,22 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     let folder = writer.path(&model::HostPath::from("containers").join(container.id.as_str()));
     let raw = raw(&folder)?;
     let mut own = mounts::of_record(&raw["MountPoints"]);
-    own.extend(mounts::of_etc(&folder));
+    let peers = peers::of(host, &inspect)?;
+    // With another's network come its names.
+    let named = peers.names_of.as_ref().unwrap_or(&container.id);
+    own.extend(mounts::of_etc(&writer.path(&model::HostPath::from("containers").join(named.as_str()))));
     let around = Surroundings {
         id: container.id.as_str().to_string(),
         root: root_files,
         passwd: files::read(host, &rootfs, "etc/passwd")?,
         group: files::read(host, &rootfs, "etc/group")?,
         mounts: own,
-        network: network(&inspect),
-        joined: Joined::default(),
-        link_env: Vec::new(),
+        network: peers.network.unwrap_or(Namespace::New),
+        joined: peers.joined,
+        link_env: peers.links.env,
     };
     let (spec, notes) = docker::spec(&inspect, around)?;
-    Ok(Ready { spec, networks: network::of_host(host), inspect, notes, findings })
+    Ok(Ready { spec, networks: network::of_host(host), links: peers.links.hosts, inspect, notes, findings })
 }
 
 /// The process that an inspect JSON names, as one more in a running container.
@@ -87,17 +93,6 @@ pub fn process(
         link_env: Vec::new(),
     };
     Ok(docker::spec(inspect, around)?.0.process)
-}
-
-/// The network namespace that a record asks for. One of its own is connected later, where that is wanted.
-pub fn network(inspect: &Value) -> Namespace {
-    match inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or("none") {
-        "host" => Namespace::Host,
-        other => match other.strip_prefix("container:").map(str::parse::<u32>) {
-            Some(Ok(pid)) => Namespace::Of(PathBuf::from(format!("/proc/{pid}/ns/net"))),
-            _ => Namespace::New,
-        },
-    }
 }
 
 /// The container's own record, as it lies.
@@ -125,9 +120,9 @@ pub fn start(
     folder: &runtime::Folder,
 ) -> Result<Started, LifeError> {
     let mut connected = network::Connected::default();
-    let hosts = root.join("containers").join(id.as_str()).join("hosts");
+    let own = root.join("containers").join(id.as_str());
     let started = launch::start(&ready.spec, streams, folder.path(), |pid| {
-        connected = connect(&ready.inspect, &ready.networks, id, pid, &hosts)?;
+        connected = connect(&ready.inspect, &ready.networks, id, pid, &own, &ready.links)?;
         Ok(())
     });
     match started {
@@ -149,22 +144,23 @@ pub fn start(
     }
 }
 
-/// Connects a container that wants it, and writes its address in its `hosts`.
+/// Connects a container that wants it, and writes its address and those of its links in its `/etc`, which lies in `folder`.
 pub fn connect(
     inspect: &Value,
     networks: &[Value],
     id: &model::Id,
     pid: i32,
-    hosts: &Path,
+    folder: &Path,
+    links: &[Line],
 ) -> Result<network::Connected, LifeError> {
     if !network::is_wanted(inspect) {
         return Ok(network::Connected::default());
     }
     let connected = network::connect(inspect, networks, id, pid)?;
-    let text = files::etc(inspect, connected.address.as_deref()).into_iter().find(|(name, _)| name == "hosts");
-    if let Some((_, text)) = text {
+    for (name, text) in files::etc(inspect, Some(&connected), links) {
         // Written into, not replaced: the container has this very file mounted.
-        std::fs::write(hosts, text).map_err(at("write", hosts))?;
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(at("write", &path))?;
     }
     Ok(connected)
 }

@@ -53,6 +53,28 @@ pub enum LifeError {
     /// No network of the root has this name; the text is docker's.
     #[error("network {0} not found")]
     NoNetwork(String),
+    /// A container of the root is not there, or not whole.
+    #[error(transparent)]
+    Lookup(#[from] host::LookupError),
+    /// A link to a container that does not run; the text is docker's.
+    #[error("Cannot link to a non running container: {target} AS {alias}")]
+    LinkToStopped {
+        /// Its name.
+        target: String,
+        /// What it would be known as.
+        alias: String,
+    },
+    /// Namespaces of a container that does not run; the text is docker's.
+    #[error("cannot join {what} of a non running container: {id}")]
+    JoinStopped {
+        /// `network`, `PID`, `IPC`.
+        what: &'static str,
+        /// Which.
+        id: String,
+    },
+    /// Shared memory of a container that keeps it for itself; the text is docker's.
+    #[error("container {0}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)")]
+    NotShareable(String),
     /// This machine cannot halt processes.
     #[error("this machine has no freezer cgroup: its processes cannot be halted together")]
     NoFreezer,

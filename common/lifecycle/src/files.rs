@@ -11,6 +11,8 @@ use serde_json::Value;
 use storage::dialect::Dialect;
 
 use crate::LifeError;
+use crate::links::Line;
+use crate::network::Connected;
 
 /// Where the layers lie, top first; or `None` where the kernel cannot join them: another driver's marks, shifted owners,
 /// or an evidence root that is a tar. Then the tree has to be written out first.
@@ -48,27 +50,46 @@ pub fn read(host: &Host, rootfs: &Rootfs, path: &str) -> Result<Vec<u8>, LifeErr
     Ok(Vec::new())
 }
 
-/// `hostname`, `hosts` and `resolv.conf` as docker makes them, by name and content. `address` is the container's own.
-pub fn etc(record: &Value, address: Option<&str>) -> Vec<(String, String)> {
+/// `hostname`, `hosts` and `resolv.conf` as docker makes them, by name and content. `connected` says its address once it has
+/// one, `links` is what others are known as.
+pub fn etc(record: &Value, connected: Option<&Connected>, links: &[Line]) -> Vec<(String, String)> {
     let host = &record["HostConfig"];
     let list = |key: &str| -> Vec<String> {
         host[key].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
     };
     let own = record["Config"]["Hostname"].as_str().unwrap_or_default().to_string();
     let domain = record["Config"]["Domainname"].as_str().filter(|name| !name.is_empty());
-    let mut hosts = HOSTS.to_string();
+    let full = domain.map_or_else(|| own.clone(), |domain| format!("{own}.{domain} {own}"));
+    let shared = host["NetworkMode"] == "host";
+    let of_host = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let mut hosts = if shared { of_host("/etc/hosts") } else { HOSTS.to_string() };
     for extra in list("ExtraHosts") {
         if let Some((name, address)) = extra.split_once(':').or_else(|| extra.split_once('=')) {
+            let gateway = connected.and_then(|connected| connected.gateway.as_deref());
+            let address = if address == "host-gateway" { gateway.unwrap_or(address) } else { address };
             hosts.push_str(&format!("{address}\t{name}\n"));
         }
     }
-    if let Some(address) = address {
-        let full = domain.map(|domain| format!("{own}.{domain} ")).unwrap_or_default();
-        hosts.push_str(&format!("{address}\t{full}{own}\n"));
+    links.iter().for_each(|(address, names)| hosts.push_str(&format!("{address}\t{names}\n")));
+    for address in connected.into_iter().flat_map(|connected| &connected.addresses) {
+        hosts.push_str(&format!("{address}\t{full}\n"));
     }
-    let theirs = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let resolv = resolv_conf(&theirs, &list("Dns"), &list("DnsSearch"), &list("DnsOptions"));
+    let theirs = of_host("/etc/resolv.conf");
+    // On networks of the user's our own resolver answers, and asks the servers that the record names.
+    let asked = if answers_names(record) { vec!["127.0.0.11".to_string()] } else { list("Dns") };
+    let mut options = list("DnsOptions");
+    if answers_names(record) && !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push("ndots:0".to_string());
+    }
+    let as_it_is = shared && asked.is_empty() && options.is_empty() && list("DnsSearch").is_empty();
+    let resolv = if as_it_is { theirs } else { resolv_conf(&theirs, &asked, &list("DnsSearch"), &options) };
     vec![("hostname".into(), format!("{own}\n")), ("hosts".into(), hosts), ("resolv.conf".into(), resolv)]
+}
+
+/// Whether a container's questions for names are answered by our resolver: on every network but docker's own.
+pub fn answers_names(record: &Value) -> bool {
+    let mode = record["HostConfig"]["NetworkMode"].as_str().unwrap_or("none");
+    !matches!(mode, "" | "default" | "bridge" | "none" | "host") && !mode.starts_with("container:")
 }
 
 /// What every container finds in its `hosts` (moby v20.10.24 libnetwork/etchosts/etchosts.go).

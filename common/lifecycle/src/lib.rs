@@ -2,8 +2,7 @@
 //! of ours beside it, which writes its log and its record.
 //!
 //! In reading order: [`runtime`] (what lies in `/run`), [`files`] (its layers and its `/etc`), [`mounts`], [`network`],
-//! [`record`] (what
-//! is written of it), [`create`], [`begin`], [`attend`], [`live`] (all of it), [`end`]. Programs only decide what is wanted
+//! [`peers`] and [`links`] (what it has of others), [`record`] (what is written of it), [`create`], [`begin`], [`attend`], [`live`] (all of it), [`end`]. Programs only decide what is wanted
 //! and print.
 //!
 //! Nothing here may know flags or output.
@@ -14,9 +13,11 @@ pub mod create;
 pub mod end;
 pub mod error;
 pub mod files;
+pub mod links;
 pub mod live;
 pub mod mounts;
 pub mod network;
+pub mod peers;
 pub mod record;
 pub mod runtime;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use host::Host;
-use launch::spec::{Mount, MountSource};
+use launch::spec::{Mount, MountSource, Propagation};
 use serde_json::Value;
 
 use crate::files::on_this_machine;
@@ -22,6 +22,7 @@ pub fn of_evidence(record: &Value, host: &Host, host_root: Option<&Path>, notes:
                 destination: PathBuf::from(text("Destination")),
                 source: MountSource::BindOverlay { path },
                 read_only: !mount["RW"].as_bool().unwrap_or(true),
+                propagation: Propagation::Private,
                 from: "Mounts".to_string(),
             }),
             None => notes.push(format!(
@@ -55,6 +56,7 @@ pub fn of_record(points: &Value) -> Vec<Mount> {
             destination: PathBuf::from(destination),
             source: MountSource::Bind { path: PathBuf::from(source) },
             read_only: !point["RW"].as_bool().unwrap_or(true),
+            propagation: Propagation::parse(point["Propagation"].as_str().unwrap_or_default()),
             from: "MountPoints".to_string(),
         })
     })
@@ -67,6 +69,7 @@ pub fn of_etc(folder: &Path) -> Vec<Mount> {
         destination: Path::new("/etc").join(name),
         source: MountSource::Bind { path: folder.join(name) },
         read_only: false,
+        propagation: Propagation::Private,
         from: "docker's default".to_string(),
     };
     ["hostname", "hosts", "resolv.conf"].into_iter().map(mount).collect()

@@ -15,6 +15,10 @@ use crate::LifeError;
 pub struct Connected {
     /// Its address on the first of its networks; `None` where it has none.
     pub address: Option<String>,
+    /// All its addresses, in the order of its networks.
+    pub addresses: Vec<String>,
+    /// The gateway of the first.
+    pub gateway: Option<String>,
     /// Docker's `Networks`, by name.
     pub networks: Map<String, Value>,
     /// Docker's `Ports`.
@@ -68,6 +72,8 @@ fn connected(plan: &Plan, id: &Id) -> Connected {
         let gateway =
             veth.gateways.iter().find(|gateway| gateway.is_ipv4()).map(ToString::to_string).unwrap_or_default();
         out.address = out.address.or(four.map(|prefix| prefix.address.to_string()));
+        out.addresses.extend(veth.addresses.iter().map(|prefix| prefix.address.to_string()));
+        out.gateway = out.gateway.or(Some(gateway.clone()).filter(|gateway| !gateway.is_empty()));
         out.networks.insert(
             veth.network.clone(),
             json!({

@@ -29,10 +29,11 @@ pub fn created(new: &New, now: Timestamp) -> Value {
     let folder = format!("{}/containers/{}", new.root, new.id);
     let network =
         new.inspect["HostConfig"]["NetworkMode"].as_str().filter(|mode| *mode != "default").unwrap_or("bridge");
-    let network = if network.starts_with("container:") {
-        Map::new()
-    } else {
-        Map::from_iter([(network.to_string(), endpoint())])
+    let asked = new.inspect["NetworkSettings"]["Networks"].as_object().cloned();
+    let network = match asked {
+        Some(asked) => asked.into_iter().map(|(name, asked)| (name, over(endpoint(), asked))).collect(),
+        None if network.starts_with("container:") => Map::new(),
+        None => Map::from_iter([(network.to_string(), endpoint())]),
     };
     json!({
         "StreamConfig": {},
@@ -90,6 +91,14 @@ fn endpoint() -> Value {
     })
 }
 
+/// One object's keys over another's.
+fn over(mut below: Value, above: Value) -> Value {
+    if let (Value::Object(below), Value::Object(above)) = (&mut below, above) {
+        below.extend(above);
+    }
+    below
+}
+
 /// The first process runs.
 pub fn started(record: &mut Value, pid: i32, now: Timestamp) {
     let state = &mut record["State"];
@@ -115,7 +124,15 @@ pub fn connected(record: &mut Value, connected: &crate::network::Connected) {
     if connected.networks.is_empty() {
         return;
     }
-    record["NetworkSettings"]["Networks"] = Value::Object(connected.networks.clone());
+    for (name, now) in &connected.networks {
+        // What was asked of the network stays beside what it came to.
+        let asked = record["NetworkSettings"]["Networks"][name].clone();
+        let mut merged = over(asked.clone(), now.clone());
+        for key in ["IPAMConfig", "Aliases", "Links", "DriverOpts"] {
+            merged[key] = asked[key].clone();
+        }
+        record["NetworkSettings"]["Networks"][name] = if asked.is_object() { merged } else { now.clone() };
+    }
     record["NetworkSettings"]["Ports"] = Value::Object(connected.ports.clone());
 }
 

@@ -14,8 +14,8 @@ use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFl
 
 use super::root::READ_ONLY;
 use super::{Refusal, Step};
-use crate::spec::{Device, Mount, MountSource, Spec};
-use crate::sys;
+use crate::spec::{Device, Mount, MountSource, Propagation, Spec};
+use crate::{init, sys};
 
 /// A mount source taken from the host: its detached tree and whether it is a directory.
 pub struct Opened {
@@ -24,15 +24,24 @@ pub struct Opened {
 }
 
 /// Takes the host's part of every bind mount, before the host's files are gone. In the order of `spec.mounts`.
-pub fn open_sources(spec: &Spec) -> Result<Vec<Option<Opened>>, Refusal> {
-    spec.mounts
-        .iter()
-        .map(|mount| match &mount.source {
-            MountSource::Bind { path } => open_bind(path).map(Some),
-            MountSource::BindOverlay { path } => open_covered(path).map(Some),
-            _ => Ok(None),
-        })
-        .collect()
+/// `scratch` has our init where it is wanted.
+pub fn open_sources(spec: &Spec, scratch: &Path) -> Result<Vec<Option<Opened>>, Refusal> {
+    let mut all = Vec::new();
+    for mount in &spec.mounts {
+        let opened = match &mount.source {
+            MountSource::Bind { path } => Some(open_bind(path)?),
+            MountSource::BindOverlay { path } => Some(open_covered(path)?),
+            MountSource::Inside { namespace, path } => Some(open_inside(namespace, path)?),
+            MountSource::Init => Some(open_bind(&scratch.join(init::NAME))?),
+            _ => None,
+        };
+        if let Some(opened) = &opened {
+            spread(opened, mount.propagation)
+                .step(&format!("cannot set how '{}' spreads", mount.destination.display()))?;
+        }
+        all.push(opened);
+    }
+    Ok(all)
 }
 
 fn open_bind(path: &Path) -> Result<Opened, Refusal> {
@@ -41,6 +50,27 @@ fn open_bind(path: &Path) -> Result<Opened, Refusal> {
     let tree = mount::open_tree(fs::CWD, path, flags).step(&step)?;
     let is_dir = is_directory(tree.as_fd()).step(&step)?;
     Ok(Opened { tree, is_dir })
+}
+
+/// Takes a path of another mount namespace: goes there for a moment.
+fn open_inside(namespace: &Path, path: &Path) -> Result<Opened, Refusal> {
+    let step = format!("cannot take '{}' of '{}'", path.display(), namespace.display());
+    let handle = |path: &Path| fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let (own, theirs) = (handle(Path::new("/proc/self/ns/mnt")).step(&step)?, handle(namespace).step(&step)?);
+    sys::setns(theirs.as_fd(), libc::CLONE_NEWNS).step(&step)?;
+    let opened = open_bind(path);
+    sys::setns(own.as_fd(), libc::CLONE_NEWNS).step(&step)?;
+    opened
+}
+
+/// Whether mounts below it are seen on the other side. A shared one stays in the host's own group.
+fn spread(opened: &Opened, how: Propagation) -> std::io::Result<()> {
+    let kind = match how {
+        Propagation::Private => libc::MS_PRIVATE,
+        Propagation::Slave => libc::MS_SLAVE,
+        Propagation::Shared => return Ok(()),
+    };
+    sys::mount_propagation(opened.tree.as_fd(), kind)
 }
 
 /// A directory of the host under a layer in memory; a file is copied into memory by the caller beforehand, if at all.
@@ -95,9 +125,15 @@ fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
                 true,
             )
         }
-        (MountSource::Tmpfs { size, mode, options }, _) => (tmpfs(*size, *mode, options)?, true),
+        (MountSource::Tmpfs { size, mode, options }, _) => {
+            let mode = mode.or_else(|| mode_of(&mount.destination)).unwrap_or(0o1777);
+            (tmpfs(*size, mode, options)?, true)
+        }
         (MountSource::Cgroup, _) => (new_mount("cgroup2", &[], plain)?, true),
-        (MountSource::Bind { .. } | MountSource::BindOverlay { .. }, None) => return Err(Errno::NOENT),
+        (
+            MountSource::Bind { .. } | MountSource::BindOverlay { .. } | MountSource::Inside { .. } | MountSource::Init,
+            None,
+        ) => return Err(Errno::NOENT),
     };
     if mount.read_only {
         sys::mount_setattr(tree.as_fd(), READ_ONLY, true)
@@ -106,6 +142,14 @@ fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
     let own = matches!(mount.source, MountSource::Proc | MountSource::Sysfs);
     let target = if own { own_directory(&mount.destination)? } else { target(&mount.destination, is_dir)? };
     attach(&tree, &target)
+}
+
+/// The mode of a directory of the image that memory is to cover (runc v1.1.5 libcontainer/rootfs_linux.go); `None` where
+/// there is none yet.
+fn mode_of(path: &Path) -> Option<u32> {
+    let stat = fs::statat(inside(path.as_os_str().as_bytes()).ok()?, "", AtFlags::EMPTY_PATH).ok()?;
+    let is_dir = fs::FileType::from_raw_mode(stat.st_mode) == fs::FileType::Directory;
+    is_dir.then_some(stat.st_mode & 0o7777)
 }
 
 fn tmpfs(size: Option<u64>, mode: u32, options: &[String]) -> Result<OwnedFd, Errno> {

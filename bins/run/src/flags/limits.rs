@@ -1,0 +1,131 @@
+//! Limits, refused where dockerd refuses them (moby v20.10.24 daemon/daemon_unix.go verifyPlatformContainerResources).
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use super::text::{bytes, size};
+use crate::args::limits::LimitArgs;
+use crate::args::rest::RestArgs;
+
+/// Docker's `HostConfig` keys of limits.
+pub fn limits(args: &LimitArgs, rest: &RestArgs) -> Result<Map<String, Value>> {
+    let memory = memory(args)?;
+    processors(args)?;
+    if args.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
+        bail!("Range of blkio weight is from 10 to 1000");
+    }
+    if let Some(score) = args.oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
+        bail!("Invalid value {score}, range for oom score adj is [-1000, 1000]");
+    }
+    let made = json!({
+        "CpuShares": args.cpu_shares.unwrap_or(0),
+        "Memory": memory,
+        "NanoCpus": args.cpus.map_or(0, |cpus| (cpus * 1e9).round() as i64),
+        "CgroupParent": args.cgroup_parent.clone().unwrap_or_default(),
+        "BlkioWeight": args.blkio_weight.unwrap_or(0),
+        "BlkioWeightDevice": throttles(&args.blkio_weight_device, "--blkio-weight-device", "Weight")?,
+        "BlkioDeviceReadBps": throttles(&args.device_read_bps, "--device-read-bps", "Rate")?,
+        "BlkioDeviceWriteBps": throttles(&args.device_write_bps, "--device-write-bps", "Rate")?,
+        "BlkioDeviceReadIOps": throttles(&args.device_read_iops, "--device-read-iops", "Rate")?,
+        "BlkioDeviceWriteIOps": throttles(&args.device_write_iops, "--device-write-iops", "Rate")?,
+        "CpuPeriod": args.cpu_period.unwrap_or(0),
+        "CpuQuota": args.cpu_quota.unwrap_or(0),
+        "CpuRealtimePeriod": rest.cpu_rt_period.unwrap_or(0),
+        "CpuRealtimeRuntime": rest.cpu_rt_runtime.unwrap_or(0),
+        "CpusetCpus": args.cpuset_cpus.clone().unwrap_or_default(),
+        "CpusetMems": args.cpuset_mems.clone().unwrap_or_default(),
+        "KernelMemory": bytes(&rest.kernel_memory, "--kernel-memory")?.unwrap_or(0),
+        "MemoryReservation": bytes(&args.memory_reservation, "--memory-reservation")?.unwrap_or(0),
+        "MemorySwap": bytes(&args.memory_swap, "--memory-swap")?.unwrap_or(0),
+        "MemorySwappiness": args.memory_swappiness.filter(|value| *value >= 0),
+        "OomKillDisable": args.oom_kill_disable,
+        "OomScoreAdj": args.oom_score_adj.unwrap_or(0),
+        "PidsLimit": args.pids_limit,
+        "Ulimits": args.ulimit.iter().map(|text| ulimit(text)).collect::<Result<Vec<_>>>()?,
+    });
+    match made {
+        Value::Object(map) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn memory(args: &LimitArgs) -> Result<i64> {
+    const LEAST: i64 = 6 * 1024 * 1024;
+    let memory = bytes(&args.memory, "--memory")?.unwrap_or(0);
+    let swap = bytes(&args.memory_swap, "--memory-swap")?.unwrap_or(0);
+    let reservation = bytes(&args.memory_reservation, "--memory-reservation")?.unwrap_or(0);
+    if memory != 0 && memory < LEAST {
+        bail!("Minimum memory limit allowed is 6MB");
+    }
+    if memory > 0 && swap > 0 && swap < memory {
+        bail!("Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if memory == 0 && swap > 0 {
+        bail!("You should always set the Memory limit when using Memoryswap limit, see usage");
+    }
+    if let Some(value) = args.memory_swappiness.filter(|value| !(-1..=100).contains(value)) {
+        bail!("Invalid value: {value}, valid memory swappiness range is 0-100");
+    }
+    if reservation > 0 && reservation < LEAST {
+        bail!("Minimum memory reservation allowed is 6MB");
+    }
+    if memory > 0 && reservation > 0 && memory < reservation {
+        bail!("Minimum memory limit can not be less than memory reservation limit, see usage");
+    }
+    Ok(memory)
+}
+
+fn processors(args: &LimitArgs) -> Result<()> {
+    let period = args.cpu_period.unwrap_or(0);
+    let quota = args.cpu_quota.unwrap_or(0);
+    if let Some(cpus) = args.cpus {
+        if period != 0 {
+            bail!("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
+        }
+        if quota != 0 {
+            bail!("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
+        }
+        let there = std::thread::available_parallelism().map_or(1, usize::from);
+        if cpus < 0.0 || cpus > there as f64 || (cpus > 0.0 && cpus < 0.01) {
+            bail!("Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available");
+        }
+    }
+    if period != 0 && !(1000..=1_000_000).contains(&period) {
+        bail!("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+    }
+    if quota > 0 && quota < 1000 {
+        bail!("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    }
+    Ok(())
+}
+
+/// `/dev/sda:1mb`, `/dev/sda:200`.
+fn throttles(list: &[String], flag: &str, key: &str) -> Result<Vec<Value>> {
+    list.iter()
+        .map(|text| {
+            let (path, value) = text.rsplit_once(':').with_context(|| format!("bad format: {text}"))?;
+            if !path.starts_with("/dev/") {
+                bail!("bad format for device path: {text}");
+            }
+            Ok(json!({"Path": path, key: size(value, flag)?}))
+        })
+        .collect()
+}
+
+/// `nofile=1024[:2048]`.
+fn ulimit(text: &str) -> Result<Value> {
+    let wrong = || format!("invalid argument \"{text}\" for \"--ulimit\" flag: invalid ulimit argument: {text}");
+    let (name, values) = text.split_once('=').with_context(wrong)?;
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let number = |text: &str| text.parse::<i64>().with_context(wrong);
+    let (soft, hard) = (number(soft)?, number(hard)?);
+    if launch::rlimit(name).is_none() {
+        bail!("invalid argument \"{text}\" for \"--ulimit\" flag: invalid ulimit type: {name}");
+    }
+    if hard != -1 && (soft > hard || soft == -1) {
+        bail!(
+            "invalid argument \"{text}\" for \"--ulimit\" flag: ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        );
+    }
+    Ok(json!({"Name": name, "Soft": soft, "Hard": hard}))
+}
