@@ -31,16 +31,23 @@ pub struct Dockerd {
 impl Dockerd {
     /// Starts a daemon on a data root, without networks; `driver` names a storage driver, else it takes its own choice.
     pub fn start(root: &Path, driver: Option<&str>) -> Dockerd {
+        let mut flags = vec!["--iptables=false", "--ip6tables=false", "--bridge=none"];
+        if let Some(driver) = driver {
+            flags.extend(["-s", driver]);
+        }
+        Dockerd::with_flags(root, &flags)
+    }
+
+    /// Starts a daemon on a data root that is told nothing about networks but these flags: only in a network namespace of
+    /// the caller's own.
+    pub fn with_flags(root: &Path, flags: &[&str]) -> Dockerd {
         // A socket's path has at most 107 bytes.
         let place = tempfile::Builder::new().prefix("dd").tempdir_in("/tmp").expect("a folder in /tmp is made");
         let log = std::fs::File::create(place.path().join("log")).expect("a log is made");
         let mut command = Command::new("dockerd");
         command.arg("--data-root").arg(root).arg("--exec-root").arg(place.path().join("exec"));
         command.arg("--pidfile").arg(place.path().join("pid")).arg("-H").arg(socket(place.path()));
-        command.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
-        if let Some(driver) = driver {
-            command.args(["-s", driver]);
-        }
+        command.args(flags);
         let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a handle"))

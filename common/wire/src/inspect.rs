@@ -236,17 +236,31 @@ fn is_network(value: &Value) -> bool {
     value.get("IPAM").is_some() && value.get("Driver").is_some()
 }
 
-/// Says of live ports which of them were asked for by number. That decides on the order in which docker makes rules.
+/// Says of live ports which of them were asked for by number, and puts those of a port in the order in which they were
+/// asked for. Both decide on the order in which docker makes rules.
 fn ask(live: &mut [Publish], requested: &[Publish]) {
     let mut wanted: BTreeMap<(u16, Protocol), Vec<&Publish>> = BTreeMap::new();
     requested.iter().for_each(|publish| wanted.entry((publish.port, publish.protocol)).or_default().push(publish));
-    for publish in live {
-        publish.asked = wanted.contains_key(&(publish.port, publish.protocol));
-        let same = wanted.get(&(publish.port, publish.protocol)).into_iter().flatten();
+    let mut places = BTreeMap::new();
+    for publish in live.iter_mut() {
+        let key = (publish.port, publish.protocol);
+        publish.asked = wanted.contains_key(&key);
+        let same = wanted.get(&key).map(Vec::as_slice).unwrap_or_default();
         let fits = |wanted: &&&Publish| (wanted.host_port..=wanted.host_port_end).contains(&publish.host_port);
-        let found = same.filter(fits).max_by_key(|wanted| wanted.host_port);
+        let found = same.iter().filter(fits).max_by_key(|wanted| wanted.host_port);
         (publish.requested, publish.exact) = found.map_or((0, false), |wanted| (wanted.host_port, wanted.exact));
+        let group = places.len();
+        places.entry(key).or_insert(group);
     }
+    let place = |publish: &Publish| {
+        let same = wanted.get(&(publish.port, publish.protocol)).map(Vec::as_slice).unwrap_or_default();
+        let ip = |publish: &Publish| publish.host_ip.filter(|ip| !ip.is_unspecified());
+        let fits = |wanted: &&Publish| {
+            (wanted.host_port..=wanted.host_port_end).contains(&publish.host_port) && ip(wanted) == ip(publish)
+        };
+        (places.get(&(publish.port, publish.protocol)).copied(), same.iter().position(fits).unwrap_or(same.len()))
+    };
+    live.sort_by_key(place);
 }
 
 fn mode(config: &Value, host: &Value) -> Mode {

@@ -1,11 +1,17 @@
 //! From what was recorded to what is to be: defaults filled in, addresses and ports given out.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod giver;
+mod ports;
+
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{Finding, Protocol};
 
-use crate::config::{Configs, Container, Endpoint, GatewayMode, Mac, Mode, Network, Publish};
+use giver::Giver;
+use ports::{exposed, ports};
+
+use crate::config::{Configs, Container, Endpoint, GatewayMode, Mac, Mode, Network, Publish, Subnet};
 use crate::{Daemon, Dialect, Family, Prefix};
 
 /// Which containers are meant.
@@ -207,8 +213,21 @@ fn assume(name: &str, chosen: &[&Container]) -> Network {
     let endpoints =
         || chosen.iter().flat_map(|container| &container.endpoints).filter(|endpoint| endpoint.network == name);
     let id = endpoints().map(|endpoint| endpoint.network_id.clone()).find(|id| !id.is_empty()).unwrap_or_default();
-    Network { name: name.to_owned(), driver: "bridge".into(), id, ..Network::default() }
+    let network = Network { name: name.to_owned(), driver: "bridge".into(), id, ..Network::default() };
+    match name {
+        // Podman has its default network without a record (containers/common v0.50.1, libnetwork/netavark/network.go, and
+        // pkg/config/default.go).
+        "podman" => Network {
+            bridge: Some("podman0".into()),
+            subnets: vec![Subnet { prefix: PODMAN, gateway: None, range: None }],
+            ..network
+        },
+        _ => network,
+    }
 }
+
+/// Podman's default network.
+const PODMAN: Prefix = Prefix { address: IpAddr::V4(Ipv4Addr::new(10, 88, 0, 0)), length: 16 };
 
 fn net(
     network: &Network,
@@ -285,64 +304,6 @@ fn gateways(
     let fixed = fixed.and_then(|prefix| Prefix::new(prefix.at(1), prefix.length));
     let v6 = recorded(Family::V6).or(fixed).or_else(|| endpoints.find_map(|e| seen(e.address_v6, e.gateway_v6)));
     (v4, v6)
-}
-
-/// Gives out addresses and host ports that nothing else has.
-struct Giver<'a> {
-    taken: &'a Taken,
-    addresses: BTreeSet<IpAddr>,
-    ports: BTreeSet<(Family, Protocol, u16)>,
-    next: BTreeMap<Protocol, u16>,
-    first: u16,
-}
-
-impl<'a> Giver<'a> {
-    /// Knows what every config names, chosen or not: a stopped container may come back.
-    fn new(configs: &Configs, chosen: &[&Container], nets: &[Net], dialect: Dialect, taken: &'a Taken) -> Giver<'a> {
-        let ends = configs.containers.iter().flat_map(|container| &container.endpoints);
-        let mut addresses: BTreeSet<IpAddr> =
-            ends.flat_map(|end| [end.address, end.address_v6]).flatten().map(|prefix| prefix.address).collect();
-        addresses.extend(nets.iter().flat_map(|net| [net.v4, net.v6]).flatten().map(|prefix| prefix.address));
-        let published = chosen.iter().flat_map(|container| &container.published);
-        let ports = published.filter(|publish| publish.exact || publish.host_port == publish.host_port_end);
-        let ports = ports.map(|publish| (family(publish.host_ip), publish.protocol, publish.host_port)).collect();
-        addresses.extend(&taken.addresses);
-        Giver { taken, addresses, ports, next: BTreeMap::new(), first: dialect.first_port() }
-    }
-
-    fn address(&mut self, net: &Net) -> Option<Prefix> {
-        let whole = net.v4?;
-        let from = net.range.unwrap_or(whole);
-        let last = whole.last();
-        let count = from.size().saturating_sub(2);
-        let from_top = self.taken.shared.contains(&net.bridge);
-        let all = (1..=count.min(1 << 20)).map(|index| from.at(if from_top { count + 1 - index } else { index }));
-        let address = all.into_iter().find(|address| *address != last && !self.addresses.contains(address))?;
-        self.addresses.insert(address);
-        Prefix::new(address, whole.length)
-    }
-
-    fn port(&mut self, family: Family, publish: &Publish) -> u16 {
-        let (low, high) = match publish.host_port {
-            0 => (*self.next.get(&publish.protocol).unwrap_or(&self.first), u16::MAX),
-            _ if publish.exact || publish.host_port == publish.host_port_end => return publish.host_port,
-            _ => (publish.host_port, publish.host_port_end),
-        };
-        let is_free = |port: &u16| {
-            !self.ports.contains(&(family, publish.protocol, *port))
-                && !self.taken.ports.contains(&(publish.protocol, *port))
-        };
-        let free = (low..=high).find(is_free).unwrap_or(low);
-        self.ports.insert((family, publish.protocol, free));
-        if publish.host_port == 0 {
-            self.next.insert(publish.protocol, free.saturating_add(1));
-        }
-        free
-    }
-}
-
-fn family(host_ip: Option<IpAddr>) -> Family {
-    host_ip.map_or(Family::V4, Family::of)
 }
 
 /// Where the container is attached: the network that it asked for first, the others by name.
@@ -422,13 +383,11 @@ fn link(
         for link in container.links.iter().filter(|_| net.is_default) {
             let target = configs.container(&link.target);
             let index = target.and_then(|target| chosen.iter().position(|other| other.id == target.id));
-            match index {
-                Some(index) => place.links.push(index),
-                None => {
-                    let detail =
-                        format!("links to '{}', which is not there or does not run; no rules for it", link.target);
-                    findings.push(Finding::new("link", detail).about(format!("container {}", container.title())));
-                }
+            place.links.extend(index);
+            // One that is stopped has no rules; of one that is not there, its ports are not known.
+            if target.is_none() && !net.icc {
+                let detail = format!("links to '{}', which is not there; no rules for it", link.target);
+                findings.push(Finding::new("link", detail).about(format!("container {}", container.title())));
             }
         }
         place.links.dedup();
@@ -444,89 +403,6 @@ fn gateway(container: &Container, places: &[Place], nets: &[Net], dialect: Diale
     };
     let ordered = places.iter().enumerate().map(|(index, place)| (index, &nets[place.net]));
     ordered.min_by_key(|(_, net)| (priority(net), net.internal, net.name.clone())).map(|(index, _)| index)
-}
-
-/// Published ports, in the order in which the version makes rules for them.
-fn ports(
-    container: &Container,
-    gateway: Option<(&Place, &Net)>,
-    daemon: &Daemon,
-    dialect: Dialect,
-    giver: &mut Giver,
-) -> Vec<Open> {
-    let Some((place, net)) = gateway.filter(|(_, net)| !net.internal) else { return Vec::new() };
-    let mut all = container.published.clone();
-    if container.publish_all {
-        for &(port, protocol) in &container.exposed {
-            if !all.iter().any(|publish| (publish.port, publish.protocol) == (port, protocol)) {
-                let from = format!("HostConfig.PublishAllPorts, Config.ExposedPorts[\"{port}/{}\"]", protocol.word());
-                all.push(Publish { asked: false, ..Publish::at(port, protocol, None, (0, 0), from) });
-            }
-        }
-    }
-    match dialect {
-        Dialect::Docker28 | Dialect::Own => all.sort_by_key(|p| (!p.exact, p.port, p.protocol, p.requested, p.host_ip)),
-        _ => all = docker_order(all),
-    }
-    let default_ip = net.host_ip.or(daemon.ip.filter(|_| matches!(dialect, Dialect::Docker06 | Dialect::Docker12)));
-    all.into_iter().flat_map(|publish| open(publish, place, default_ip, dialect, giver)).collect()
-}
-
-/// Docker's order of ports (go-connections, nat/sort.go): those that were asked for by a higher number, higher ports, TCP.
-///
-/// The comparison contradicts itself where a lower port was asked for by a higher number, so the outcome depends on what
-/// was compared first: docker walks a map, most often in the order in which it was filled (flags in JSON's order, then the
-/// image's), and sorts by insertion. So does this.
-fn docker_order(mut all: Vec<Publish>) -> Vec<Publish> {
-    all.sort_by_key(|publish| (!publish.asked, format!("{}/{}", publish.port, publish.protocol.word())));
-    let before = |a: &Publish, b: &Publish| {
-        let first = a.port == b.port && a.protocol == Protocol::Tcp;
-        a.requested > b.requested || a.port > b.port || first
-    };
-    for end in 1..all.len() {
-        let mut at = end;
-        while at > 0 && before(&all[at], &all[at - 1]) {
-            all.swap(at, at - 1);
-            at -= 1;
-        }
-    }
-    let order: Vec<_> = all.iter().map(|publish| (publish.port, publish.protocol)).collect();
-    all.sort_by_key(|publish| order.iter().position(|port| *port == (publish.port, publish.protocol)));
-    all
-}
-
-/// Exposed ports in docker's order.
-fn exposed(container: &Container) -> Vec<(u16, Protocol)> {
-    let all = container.exposed.iter().map(|&(port, protocol)| {
-        let same = container.published.iter().filter(|publish| (publish.port, publish.protocol) == (port, protocol));
-        let requested = same.clone().map(|publish| publish.requested).max().unwrap_or(0);
-        let asked = same.clone().any(|publish| publish.asked);
-        Publish { asked, ..Publish::at(port, protocol, None, (requested, requested), String::new()) }
-    });
-    docker_order(all.collect()).into_iter().map(|publish| (publish.port, publish.protocol)).collect()
-}
-
-fn open(publish: Publish, place: &Place, default_ip: Option<IpAddr>, dialect: Dialect, giver: &mut Giver) -> Vec<Open> {
-    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let hosts = match publish.host_ip.or(default_ip) {
-        Some(address) => vec![address],
-        None => all.to_vec(),
-    };
-    let ipv6 = !matches!(dialect, Dialect::Docker06 | Dialect::Docker12);
-    let fits = |family: Family| place.address(family).is_some() && (family == Family::V4 || ipv6);
-    let mut given = None;
-    let mut open = Vec::new();
-    for host in hosts.into_iter().filter(|host| fits(Family::of(*host))) {
-        let family = Family::of(host);
-        let host_port = *given.get_or_insert_with(|| giver.port(family, &publish));
-        open.push(Open {
-            family,
-            publish: publish.clone(),
-            host_ip: Some(host).filter(|ip| !ip.is_unspecified()),
-            host_port,
-        });
-    }
-    open
 }
 
 /// FNV-1a: names and addresses that are the same every time.

@@ -1,0 +1,216 @@
+//! Plans against what the dockerd that is installed makes, rule for rule, after each of its commands. The recorded
+//! cases are common/wire's; these are others, on a daemon in a network namespace of its own.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod lab;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use testkit::engine::{Dockerd, is_here};
+
+/// A root with `sleep` and what it needs, as a tar for `docker import`.
+fn image(dir: &Path) -> PathBuf {
+    let root = dir.join("image");
+    let needs = lab::run("ldd /bin/sleep");
+    let files = needs.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sleep"]);
+    for file in files {
+        let place = root.join(&file[1..]);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(file, place).unwrap();
+    }
+    let tar = dir.join("image.tar");
+    lab::run(&format!("tar -C {} -cf {} .", root.display(), tar.display()));
+    tar
+}
+
+/// Rules by table and chain, the parts of a rule in an order of their own; empty chains of docker's too.
+fn chains(save: &str) -> BTreeMap<String, Vec<Vec<String>>> {
+    let mut table = "";
+    let mut chains: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for line in save.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = name;
+        } else if let Some((chain, rule)) = line.strip_prefix("-A ").and_then(|rest| rest.split_once(' ')) {
+            chains.entry(format!("{table} {chain}")).or_default().push(parts(rule));
+        } else if let Some(name) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next())
+            && name.starts_with("DOCKER")
+        {
+            chains.entry(format!("{table} {name}")).or_default();
+        }
+    }
+    chains
+}
+
+/// `! -i docker0`, `-p tcp`, …, sorted.
+fn parts(rule: &str) -> Vec<String> {
+    let marked = format!(" {rule}").replace(" -", "\0-").replace(" !\0-", "\0! -");
+    let mut parts: Vec<String> = marked.split('\0').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    parts.sort();
+    parts
+}
+
+/// What docker says of everything that it has.
+fn inspect(daemon: &Dockerd) -> String {
+    let listed = |args: &[&str]| daemon.docker(args).lines().map(str::to_owned).collect::<Vec<_>>();
+    let containers = listed(&["ps", "-aq", "--no-trunc"]);
+    let networks = listed(&["network", "ls", "-q", "--no-trunc"]);
+    let of = |first: &[&str], ids: &[String]| match ids.is_empty() {
+        true => String::new(),
+        false => daemon.docker(&[first, &ids.iter().map(String::as_str).collect::<Vec<_>>()].concat()),
+    };
+    of(&["container", "inspect"], &containers) + &of(&["network", "inspect"], &networks)
+}
+
+fn planned(format: &str, flags: &[&str], objects: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_net"));
+    command.args(["plan", "--as", "20.10", "--format", format]).args(flags).arg(objects);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Starts a daemon with the flags and compares after each line of commands.
+fn check(flags: &str, commands: &str) {
+    if !is_here("dockerd") {
+        return;
+    }
+    lab::alone();
+    let dir = tempfile::tempdir().unwrap();
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    let daemon = Dockerd::with_flags(&dir.path().join("root"), &[&["-s", "vfs"], &flags[..]].concat());
+    let tar = image(dir.path());
+    daemon.docker(&["import", "-c", "CMD [\"/bin/sleep\", \"100\"]", tar.to_str().unwrap(), "i"]);
+    let objects = dir.path().join("inspect.json");
+    for line in commands.lines().map(str::trim) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[0] {
+            "run" => daemon.docker(&[&["run", "-d", "--stop-signal", "KILL"], &words[1..], &["i"]].concat()),
+            _ => daemon.docker(&words),
+        };
+        fs::write(&objects, inspect(&daemon)).unwrap();
+        let plan_flags: Vec<&str> = flags.iter().copied().filter(|flag| *flag != "--experimental").collect();
+        for (format, save) in [("iptables-restore", "iptables-save"), ("ip6tables-restore", "ip6tables-save")] {
+            let (plan, real) = (planned(format, &plan_flags, &objects), lab::run(save));
+            let (mut plan, mut real) = (chains(&plan), chains(&real));
+            let same: Vec<String> = plan
+                .iter()
+                .filter(|(name, rules)| real.get(*name) == Some(rules))
+                .map(|(name, _)| name.clone())
+                .collect();
+            same.iter().for_each(|name| _ = (plan.remove(name), real.remove(name)));
+            assert_eq!(plan, real, "{save} after: {line}");
+        }
+    }
+}
+
+#[test]
+fn ports_addresses_and_protocols() {
+    check(
+        "",
+        "run --name ba -p 127.0.0.1:9000:80 -p 9001:80
+        run --name ca -p 7000-7003:7000-7003 -p 53:53/udp -p 53:53/tcp
+        run --name ha -p 8100-8110:80 --hostname h
+        run --name hb -p 8100-8110:80 -p 127.0.0.1::81/udp
+        stop -t 0 ba
+        start ba
+        run --name la --expose 5000 --expose 5001-5003/udp -P
+        run --name ma -p 9081:80 -p 9080:80 -p 10443:443
+        pause la
+        rm -f ca
+        run --name qa -p 0.0.0.0:7777:77 -p 127.0.0.2:5555:80 -p [::1]:7778:77
+        restart -t 0 ha
+        run --name ra --network host
+        run --name sa --network container:qa
+        run --name ta --network none",
+    );
+}
+
+#[test]
+fn networks_of_all_kinds_and_several_at_once() {
+    check(
+        "",
+        "network create na
+        network create --internal nb
+        network create --subnet 10.9.0.0/24 --gateway 10.9.0.5 --ip-range 10.9.0.128/25 nc
+        run --name aa --network na -p 8080:80
+        run --name ba --network nb -p 8081:80
+        run --name ca --network nc --ip 10.9.0.77 -p 8082:80
+        network connect na ca
+        network connect nb aa
+        network create -o com.docker.network.bridge.name=mybr -o com.docker.network.driver.mtu=1400 nd
+        network create -o com.docker.network.bridge.enable_icc=false ne
+        run --name ea --network ne -p 8084:80
+        run --name eb --network ne --link ea:web
+        network create -o com.docker.network.bridge.enable_ip_masquerade=false nf
+        run --name fa --network nf -p 8085:80
+        network create -o com.docker.network.bridge.host_binding_ipv4=127.0.0.1 ng
+        run --name ga --network ng -p 8086:80
+        network connect bridge ga
+        network disconnect na aa
+        network create -o com.docker.network.host_ipv4=127.0.0.9 nh
+        rm -f ba
+        network disconnect nb aa
+        network rm nb",
+    );
+}
+
+#[test]
+fn closed_to_each_other_but_for_links() {
+    check(
+        "--icc=false",
+        "run --name aa --expose 443 --expose 80
+        run --name ba --link aa:db
+        run --name ca --link aa --link ba --expose 80
+        run --name da --link aa:one --link aa:two -p 8088:8088
+        network create na
+        run --name fa --network na -p 1:1",
+    );
+}
+
+#[test]
+fn without_a_proxy() {
+    check(
+        "--userland-proxy=false",
+        "run --name aa -p 80:80 -p 127.0.0.1:81:81
+        network create na
+        network create -o com.docker.network.bridge.enable_ip_masquerade=false nb
+        run --name ba --network nb -p 82:80
+        network connect na aa",
+    );
+}
+
+#[test]
+fn ipv6_with_rules_of_its_own() {
+    check(
+        "--ip6tables --experimental --ipv6 --fixed-cidr-v6=fd00:1::/64",
+        "run --name aa -p 80:80
+        run --name ba -p [::1]:81:80 -p 127.0.0.1:82:80
+        network create --ipv6 --subnet fd00:2::/64 na
+        run --name ca --network na -p 83:80 -p 84:84/udp
+        network create nb
+        run --name da --network nb -p 85:80
+        network connect na da
+        network create --internal --ipv6 --subnet fd00:3::/64 nc
+        run --name ea --network nc -p 86:86
+        run --name fa --network na --ip6 fd00:2::99 -p 88:88",
+    );
+}
+
+#[test]
+fn own_addresses_of_the_default_bridge_and_no_masquerade() {
+    check(
+        "--bip=10.8.0.1/24 --fixed-cidr=10.8.0.128/25 --mtu=1400 --ip=127.0.0.1 --ip-masq=false",
+        "run --name aa -p 80:80 -p 0.0.0.0:81:81
+        network create na
+        run --name ba --network na -p 82:80",
+    );
+}
+
+#[test]
+fn no_default_bridge_and_no_rules() {
+    check("--bridge=none", "network create na\n        run --name ba --network na -p 82:80");
+    check("--iptables=false", "network create na\n        run --name ba --network na -p 82:80 --name ca");
+}
