@@ -29,6 +29,6 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
         None => ends,
     };
     let manner = Manner { input: plan.input, output: true, signals: true };
-    let status = relay::attend(&handle, ends, manner, &signals, &mut None).context("cannot follow the command")?;
+    let status = relay::attend(&handle, ends, manner, &signals).context("cannot follow the command")?;
     Ok(Outcome::done().with_status(status))
 }

@@ -27,10 +27,12 @@ pub fn each(
     mut verb: impl FnMut(&Path, &Id, &str) -> Result<String, LifeError>,
 ) -> Result<Outcome> {
     let root = containers.root.path();
+    lifecycle::sweep::all(&cli::note);
     let mut outcome = Outcome::done();
     for name in &containers.names {
         let done = find(&root, name).and_then(|id| Ok(verb(&root, &id, name)?));
         match done {
+            Ok(line) if line.is_empty() => {}
             Ok(line) => writeln!(cli::stdout(), "{}", model::path::shown(line.as_bytes()))?,
             Err(error) => outcome = outcome.and_failures([error]),
         }

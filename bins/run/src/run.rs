@@ -9,6 +9,7 @@ use cli::Outcome;
 use hostfs::Wait;
 use launch::relay::{Ends, Manner, Signals};
 use lifecycle::create::{self, Wanted};
+use lifecycle::keys::Keys;
 use lifecycle::live::{self, Life, Raw};
 use lifecycle::{LifeError, begin, network, runtime};
 
@@ -25,6 +26,7 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     let unheard = if args.life.detach { plan.notes.clone() } else { args.rest.notes() };
     unheard.iter().for_each(|note| warn(note));
     let root = args.root.path();
+    let keys = Keys::parse(args.process.detach_keys.as_deref().unwrap_or_default()).map_err(anyhow::Error::msg)?;
     let id = match &plan.subject {
         Subject::Old(container) => container.id.clone(),
         Subject::New(image) => {
@@ -43,7 +45,8 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     if !args.life.detach && !stdout && !stderr {
         writeln!(cli::stdout(), "{id}")?;
     }
-    let life = Life { root: &root, id: &id, input, signals: args.process.sig_proxy, remove: args.life.rm, warn: &warn };
+    let life =
+        Life { root: &root, id: &id, input, signals: args.process.sig_proxy, remove: args.life.rm, keys, warn: &warn };
     if !args.life.detach {
         only_what_is_attached(args)?;
         return match live::attended(&life) {
@@ -126,8 +129,8 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         None => ends,
     };
     let manner = Manner { input, output: true, signals: args.process.sig_proxy };
-    let status = launch::relay::attend(&started.handle, ends, manner, &signals, &mut None)
-        .context("cannot follow the container")?;
+    let status =
+        launch::relay::attend(&started.handle, ends, manner, &signals).context("cannot follow the container")?;
     drop(raw);
     started.cgroup.remove();
     if connected {

@@ -10,12 +10,12 @@
 
 pub mod capability;
 pub mod cgroup;
+mod clock;
 pub mod docker;
 pub mod init;
 pub mod init_layer;
 mod inside;
 pub mod join;
-pub mod log;
 pub mod relay;
 pub mod seccomp;
 pub mod spec;
@@ -23,6 +23,7 @@ pub mod start;
 pub mod sys;
 pub mod users;
 
+pub use clock::now;
 pub use inside::identity::resource as rlimit;
 pub use spec::Spec;
 pub use start::{StartError, Started, Streams, start};

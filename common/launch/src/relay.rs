@@ -8,8 +8,6 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use crate::log::{Log, Stream};
-
 /// Our ends of a container's streams.
 pub enum Ends {
     /// Pipes.
@@ -61,19 +59,20 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
-    fn next(&self) -> Option<i32> {
+    /// The next one that came.
+    pub fn next(&self) -> Option<i32> {
         self.0.read_signal().ok().flatten().map(|info| info.ssi_signo as i32)
     }
 }
 
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// Copies until the container's first process has ended and its output is drained. Returns docker's exit status.
-pub fn attend(
-    handle: &OwnedFd,
-    mut ends: Ends,
-    manner: Manner,
-    signals: &Signals,
-    log: &mut Option<Log>,
-) -> io::Result<u8> {
+pub fn attend(handle: &OwnedFd, mut ends: Ends, manner: Manner, signals: &Signals) -> io::Result<u8> {
     let mut buffer = vec![0u8; 64 * 1024];
     let mut input = manner.input;
     let mut ended = false;
@@ -94,14 +93,11 @@ pub fn attend(
         if ready.input {
             input = forward(&mut ends, &mut buffer)?;
         }
-        drain(&mut ends, ready.output, manner, log, &mut buffer)?;
+        drain(&mut ends, ready.output, manner, &mut buffer)?;
         ended = ready.end;
     }
     // What it wrote before it ended is still in the pipes; what its children hold open is not waited for.
-    while drain(&mut ends, [true, true], manner, log, &mut buffer)? {}
-    if let Some(log) = log {
-        log.finish()?;
-    }
+    while drain(&mut ends, [true, true], manner, &mut buffer)? {}
     exit_status(handle)
 }
 
@@ -154,15 +150,9 @@ fn forward(ends: &mut Ends, buffer: &mut [u8]) -> io::Result<bool> {
 }
 
 /// Takes what is there of the container's output. Returns whether anything was.
-fn drain(
-    ends: &mut Ends,
-    ready: [bool; 2],
-    manner: Manner,
-    log: &mut Option<Log>,
-    buffer: &mut [u8],
-) -> io::Result<bool> {
+fn drain(ends: &mut Ends, ready: [bool; 2], manner: Manner, buffer: &mut [u8]) -> io::Result<bool> {
     let mut any = false;
-    let mut take = |end: &mut Option<BorrowedFd>, stream: Stream| -> io::Result<()> {
+    let mut take = |end: &mut Option<BorrowedFd>, own: BorrowedFd| -> io::Result<()> {
         let Some(fd) = end else { return Ok(()) };
         let now = PollFd::from_borrowed_fd(*fd, PollFlags::IN);
         let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -174,11 +164,7 @@ fn drain(
             Ok(0) | Err(_) => *end = None,
             Ok(n) => {
                 any = true;
-                if let Some(log) = log {
-                    log.take(stream, &buffer[..n])?;
-                }
                 if manner.output {
-                    let own = if stream == Stream::Stdout { rustix::stdio::stdout() } else { rustix::stdio::stderr() };
                     // Nobody may be listening any more; the container goes on all the same.
                     let _ = write_all(own, &buffer[..n]);
                 }
@@ -188,21 +174,23 @@ fn drain(
     };
     match ends {
         Ends::Plain { stdout, stderr, .. } => {
-            for (slot, ready, stream) in [(stdout, ready[0], Stream::Stdout), (stderr, ready[1], Stream::Stderr)] {
+            let own = [rustix::stdio::stdout(), rustix::stdio::stderr()];
+            for (slot, ready, own) in [(stdout, ready[0], own[0]), (stderr, ready[1], own[1])] {
                 let mut end = slot.as_ref().filter(|_| ready).map(|fd| fd.as_fd());
                 let was = end.is_some();
-                take(&mut end, stream)?;
+                take(&mut end, own)?;
                 if was && end.is_none() {
                     *slot = None;
                 }
             }
         }
-        Ends::Terminal(terminal) => take(&mut Some(terminal.as_fd()).filter(|_| ready[0]), Stream::Stdout)?,
+        Ends::Terminal(terminal) => take(&mut Some(terminal.as_fd()).filter(|_| ready[0]), rustix::stdio::stdout())?,
     }
     Ok(any)
 }
 
-fn write_all(fd: BorrowedFd, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes all of it, waiting where the other side is slow.
+pub fn write_all(fd: BorrowedFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(n) => bytes = &bytes[n..],
@@ -217,21 +205,21 @@ fn write_all(fd: BorrowedFd, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Sends a signal to the first process; one that has ended needs none.
-fn pass(handle: &OwnedFd, number: i32) {
+pub fn pass(handle: &OwnedFd, number: i32) {
     if let Some(signal) = rustix::process::Signal::from_named_raw(number) {
         let _ = rustix::process::pidfd_send_signal(handle, signal);
     }
 }
 
 /// Gives the container's terminal the size of ours.
-fn fit(terminal: &OwnedFd) {
+pub fn fit(terminal: &OwnedFd) {
     if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
         let _ = rustix::termios::tcsetwinsize(terminal, size);
     }
 }
 
 /// The exit status as docker tells it: the program's own, or 128 and the signal.
-fn exit_status(handle: &OwnedFd) -> io::Result<u8> {
+pub fn exit_status(handle: &OwnedFd) -> io::Result<u8> {
     let status = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED)?;
     let code = status
         .and_then(|status| status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)));

@@ -1,7 +1,7 @@
 //! Starts a container that is on the data root: makes its spec from its record, starts it, writes that it runs.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use host::Host;
@@ -10,7 +10,7 @@ use launch::docker::{self, Joined, Surroundings};
 use launch::relay::Ends;
 use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
 use launch::{Started, Streams};
-use layout::docker_content::write::Writer;
+use layout::docker_content::write::{ContainerPlace, Writer};
 use model::{Container, Finding};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
@@ -35,10 +35,10 @@ pub struct Ready {
     pub findings: Vec<Finding>,
 }
 
-/// Makes the spec of a container of the root at `root`.
+/// Makes the spec of a container of the root at `root`. Reads only; refuses where the root cannot be written now.
 pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, LifeError> {
-    let writer = Writer::open(root, Wait::Yes(&mut |_| ()))?;
-    let place = writer.container_place(&container.id)?;
+    Writer::may_open(root)?;
+    let place = ContainerPlace::of(host.root(), host.store(container.store), &container.id)?;
     let mut findings = Vec::new();
     let (inspect, more) = layout::inspect_container(host.root(), host.stores(), container);
     findings.extend(more);
@@ -47,20 +47,25 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     let layers = files::layers(host, &rootfs, &mut findings)?.unwrap_or_default();
     let read_only = inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
     let root_files = match &place.work {
-        None => RootFiles { lower: vec![writer.path(&place.diff)], changes: Changes::InPlace, read_only },
+        None => {
+            RootFiles { lower: vec![files::on_this_machine(host, &place.diff)], changes: Changes::InPlace, read_only }
+        }
         Some(work) => RootFiles {
             lower: layers.into_iter().skip(1).collect(),
-            changes: Changes::Layer(Upper { diff: writer.path(&place.diff), work: writer.path(work) }),
+            changes: Changes::Layer(Upper {
+                diff: files::on_this_machine(host, &place.diff),
+                work: files::on_this_machine(host, work),
+            }),
             read_only,
         },
     };
-    let folder = writer.path(&model::HostPath::from("containers").join(container.id.as_str()));
+    let folder = root.join("containers").join(container.id.as_str());
     let raw = raw(&folder)?;
     let mut own = mounts::of_record(&raw["MountPoints"]);
     let peers = peers::of(host, &inspect)?;
     // With another's network come its names.
     let named = peers.names_of.as_ref().unwrap_or(&container.id);
-    own.extend(mounts::of_etc(&writer.path(&model::HostPath::from("containers").join(named.as_str()))));
+    own.extend(mounts::of_etc(&root.join("containers").join(named.as_str())));
     let around = Surroundings {
         id: container.id.as_str().to_string(),
         root: root_files,
@@ -111,13 +116,14 @@ pub fn update(root: &Path, container: &model::Id, change: impl FnOnce(&mut Value
     Ok(writer.write_record(container, &record, false)?)
 }
 
-/// Starts it, connects it, and writes that it runs; where it cannot, writes why. This process must have one thread.
+/// Starts it, connects it, and writes that it runs, with what `also` adds; where it cannot, writes why. This process must have one thread.
 pub fn start(
     root: &Path,
     id: &model::Id,
     ready: &Ready,
     streams: Streams,
     folder: &runtime::Folder,
+    also: impl FnOnce(&mut Value),
 ) -> Result<Started, LifeError> {
     let mut connected = network::Connected::default();
     let own = root.join("containers").join(id.as_str());
@@ -127,11 +133,22 @@ pub fn start(
     });
     match started {
         Ok(started) => {
-            update(root, id, |own| {
-                record::started(own, started.pid, launch::log::now());
+            let written = update(root, id, |own| {
+                record::started(own, started.pid, launch::now());
                 record::connected(own, &connected);
-            })?;
-            Ok(started)
+                also(own);
+            });
+            match written {
+                Ok(()) => Ok(started),
+                // Nobody would ever know of it.
+                Err(error) => {
+                    end_at_once(&started);
+                    if !connected.networks.is_empty() {
+                        network::disconnect(id)?;
+                    }
+                    Err(error)
+                }
+            }
         }
         Err(error) => {
             // It was connected before its program was tried.
@@ -142,6 +159,13 @@ pub fn start(
             Err(error.into())
         }
     }
+}
+
+fn end_at_once(started: &Started) {
+    use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+    let _ = pidfd_send_signal(&started.handle, Signal::KILL);
+    let _ = waitid(WaitId::PidFd(started.handle.as_fd()), WaitIdOptions::EXITED);
+    started.cgroup.remove();
 }
 
 /// Connects a container that wants it, and writes its address and those of its links in its `/etc`, which lies in `folder`.

@@ -73,7 +73,7 @@ pub fn create(root: &Path, host: &Host, wanted: &Wanted, wait: Wait) -> Result<V
             root: &own_root.to_string_lossy(),
             mount_points: points,
         },
-        launch::log::now(),
+        launch::now(),
     );
     let etc = files::etc(wanted.inspect, None, &[]);
     let host_config = &wanted.inspect["HostConfig"];

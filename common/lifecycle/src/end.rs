@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
-use crate::{LifeError, begin, runtime};
+use crate::talk::Word;
+use crate::{LifeError, begin, client, events, runtime, sweep};
 
 /// A living container's first process.
 pub struct Living {
@@ -60,18 +61,48 @@ impl Living {
 }
 
 /// Asks a container to end by its own signal, and after `most` makes it. One that does not run is none to end.
-pub fn stop(root: &Path, id: &Id, signal: Option<i32>, most: Option<Duration>) -> Result<(), LifeError> {
+/// `again` says that it is started again by the caller, so that one of `--rm` stays.
+pub fn stop(root: &Path, id: &Id, signal: Option<i32>, most: Option<Duration>, again: bool) -> Result<(), LifeError> {
     begin::update(root, id, |record| record["HasBeenManuallyStopped"] = true.into())?;
-    let Some(living) = living(root, id)? else { return Ok(()) };
+    let attended = client::tell(id, Word::Enough { keep: again });
+    let Some(living) = living(root, id)? else {
+        // Between two runs of one that is started again and again.
+        return if attended { recorded(root, id, sweep::UNSEEN) } else { Ok(()) };
+    };
     let config = &living.record["Config"];
     let own = config["StopSignal"].as_str().and_then(launch::docker::signal).unwrap_or(libc_term());
-    let patience = config["StopTimeout"].as_u64().unwrap_or(10);
-    living.signal(signal.unwrap_or(own))?;
-    if !living.wait(Some(most.unwrap_or(Duration::from_secs(patience))))? {
+    let patience = config["StopTimeout"].as_i64().unwrap_or(10);
+    let number = signal.unwrap_or(own);
+    events::tell(root, &living.record, "kill", &[("signal", number.to_string())]);
+    living.signal(number)?;
+    // A negative time is without end, as docker has it since 20.10.
+    let most = most.or(u64::try_from(patience).ok().map(Duration::from_secs));
+    let mut status = sweep::UNSEEN;
+    if !living.wait(most)? {
+        status = 137;
+        events::tell(root, &living.record, "kill", &[("signal", "9".to_string())]);
         living.signal(Signal::KILL.as_raw())?;
         living.wait(None)?;
     }
-    recorded(root, id)
+    recorded(root, id, status)?;
+    events::tell(root, &living.record, "stop", &[]);
+    Ok(())
+}
+
+/// Sends a signal. One that docker takes for the end of a container ends its restarts too: every one, unless the container
+/// names its own signal (moby v20.10.24 daemon/kill.go killWithSignal).
+pub fn kill(root: &Path, id: &Id, living: &Living, number: i32) -> Result<(), LifeError> {
+    let own = living.record["Config"]["StopSignal"].as_str().and_then(launch::docker::signal);
+    if number == Signal::KILL.as_raw() || own.is_none_or(|own| own == number) {
+        begin::update(root, id, |record| record["HasBeenManuallyStopped"] = true.into())?;
+    }
+    events::tell(root, &living.record, "kill", &[("signal", number.to_string())]);
+    living.signal(number)?;
+    if number == Signal::KILL.as_raw() {
+        living.wait(None)?;
+        recorded(root, id, 137)?;
+    }
+    Ok(())
 }
 
 fn libc_term() -> i32 {
@@ -79,17 +110,27 @@ fn libc_term() -> i32 {
 }
 
 /// Waits until the process beside a container has written its end, which takes it some instants. Where that process is
-/// gone, writes the end itself, without an exit status that nobody saw.
-pub fn recorded(root: &Path, id: &Id) -> Result<(), LifeError> {
+/// gone, sweeps what it left and writes the end itself, with `status`.
+pub fn recorded(root: &Path, id: &Id, status: u8) -> Result<(), LifeError> {
     let folder = root.join("containers").join(id.as_str());
-    for _ in 0..100 {
+    let is_over = || -> Result<bool, LifeError> {
         // With --rm the record goes too.
-        if !folder.exists() || !begin::raw(&folder)?["State"]["Running"].as_bool().unwrap_or(false) {
+        Ok(!folder.exists() || !begin::raw(&folder)?["State"]["Running"].as_bool().unwrap_or(false))
+    };
+    for _ in 0..500 {
+        if is_over()? && !runtime::is_attended(id) {
             return Ok(());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        if !runtime::is_attended(id) {
+            sweep::one(id.as_str(), status, &|_| ());
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
-    begin::update(root, id, |record| crate::record::ended(record, 137, false, launch::log::now()))
+    if is_over()? {
+        return Ok(());
+    }
+    begin::update(root, id, |record| crate::record::ended(record, status, false, launch::now()))
 }
 
 /// Halts every process of a container, or lets them go on, and says so in its record. Returns false where this machine has
@@ -101,6 +142,7 @@ pub fn freeze(root: &Path, id: &Id, frozen: bool) -> Result<bool, LifeError> {
     let done = cgroup.freeze(frozen).map_err(launch::StartError::from)?;
     if done {
         begin::update(root, id, |record| record["State"]["Paused"] = frozen.into())?;
+        events::tell(root, &record, if frozen { "pause" } else { "unpause" }, &[]);
     }
     Ok(done)
 }

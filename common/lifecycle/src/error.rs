@@ -47,6 +47,9 @@ pub enum LifeError {
         /// Its reason.
         why: String,
     },
+    /// Another process attends it.
+    #[error("container {0} runs already, or is just being started")]
+    Attended(String),
     /// It does not run; the text is docker's.
     #[error("container {0} is not running")]
     NotRunning(String),

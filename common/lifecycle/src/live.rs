@@ -2,19 +2,21 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
 
 use host::Host;
 use hostfs::Wait;
-use launch::relay::{Ends, Manner, Signals};
+use launch::relay::{Manner, Signals};
 use launch::sys::{self, Cloned};
 use layout::docker_content::write::Writer;
 use model::Id;
+use serde_json::{Value, json};
 
-use crate::attend::{self, Attendance, Restarts};
-use crate::{LifeError, begin, network, runtime};
+use crate::attend::Attendance;
+use crate::client::{self, Attached, Parted};
+use crate::keys::Keys;
+use crate::{LifeError, begin, events, sweep};
 
 /// Which container lives, and how it is attended.
 pub struct Life<'a> {
@@ -26,59 +28,153 @@ pub struct Life<'a> {
     pub input: bool,
     /// Whether signals go to it.
     pub signals: bool,
-    /// Whether it is removed at its end, with its anonymous volumes.
+    /// Whether it is removed at its end, with its anonymous volumes. So is one whose record says so.
     pub remove: bool,
-    /// Hears what cannot be done as asked, one line each.
+    /// Keys that leave it running, where it has a terminal and stdin goes to it.
+    pub keys: Keys,
+    /// Hears what cannot be done as asked or could not be read, one line each.
     pub warn: &'a dyn Fn(&str),
 }
 
-/// Starts it and stays here until it has ended for good. Returns docker's exit status.
+/// Starts it and stays here until it has ended for good, or the person left it. Returns docker's exit status.
 pub fn attended(life: &Life) -> Result<u8, LifeError> {
+    let ready = prepare(life)?;
+    if ready.spec.process.terminal && life.input {
+        return through_a_terminal(life, ready);
+    }
     let manner = Manner { input: life.input, output: true, signals: life.signals };
-    let status = until_its_end(life, manner, &mut None);
-    cleared(life).and(status)
+    let mut attendance = Attendance::new(life, ready)?;
+    let over = attendance.until_its_end(manner, &mut Told::nobody(life.warn));
+    cleared(life, &attendance)?;
+    over
 }
 
 /// Starts it and leaves it with a process of ours that stays. Returns once its program runs, or could not be run.
 pub fn detached(life: &Life) -> Result<(), LifeError> {
+    let ready = prepare(life)?;
+    leave_with_a_process(life, ready, None)
+}
+
+/// A person who may leave needs another process that stays: the one here only passes on.
+fn through_a_terminal(life: &Life, ready: begin::Ready) -> Result<u8, LifeError> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let (ours, theirs) = pair.map_err(|errno| LifeError::Machine("make a socket", errno.into()))?;
+    leave_with_a_process(life, ready, Some(theirs))?;
+    let signals = Signals::take().map_err(|error| LifeError::Machine("take signals", error))?;
+    // Docker passes no signals on where there is a terminal: its keys come through as input.
+    let mut attached = Attached { input: true, terminal: true, keys: life.keys.clone(), proxy: None };
+    let raw = Raw::enter(true);
+    let parted = client::stay(&ours, &mut attached, &signals);
+    drop(raw);
+    match parted.map_err(|error| LifeError::Machine("follow the container", error))? {
+        Parted::Exited(status) => Ok(status),
+        Parted::Detached => Ok(0),
+        Parted::Signalled(number) => Ok(128 + number),
+        Parted::Lost => Err(LifeError::Told { status: 125, why: "the process beside the container was killed".into() }),
+    }
+}
+
+/// Reads all that is needed, with nothing written and nobody started; what was left behind by others goes first.
+fn prepare(life: &Life) -> Result<begin::Ready, LifeError> {
+    sweep::all(life.warn);
+    let files = |error: Box<dyn std::error::Error + Send + Sync>| LifeError::Files(error);
+    let host = Host::open(life.root).map_err(|error| files(error.into()))?;
+    let (container, _) = host.container(life.id.as_str()).map_err(|error| files(error.into()))?;
+    let ready = begin::ready(life.root, &host, &container)?;
+    ready.notes.iter().for_each(|note| (life.warn)(note));
+    ready.findings.iter().for_each(|finding| (life.warn)(&finding.to_string()));
+    Ok(ready)
+}
+
+fn leave_with_a_process(life: &Life, ready: begin::Ready, person: Option<OwnedFd>) -> Result<(), LifeError> {
     let machine = |errno: rustix::io::Errno| LifeError::Machine("make a pipe", errno.into());
     let (heard, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(machine)?;
     match sys::clone(0, None).map_err(|error| LifeError::Machine("start a process", error))? {
         Cloned::Child => {
             drop(heard);
-            stay(life, tell.into());
+            stay(life, ready, person, tell.into());
             sys::exit_now(0)
         }
         Cloned::Parent { .. } => {
-            drop(tell);
+            drop((tell, ready, person));
             let mut word = String::new();
             fs::File::from(heard)
                 .read_to_string(&mut word)
                 .map_err(|error| LifeError::Machine("hear of the container", error))?;
-            if word == RUNS {
-                return Ok(());
-            }
-            let (status, why) =
-                word.split_once(' ').unwrap_or(("125", "the process beside the container ended before it ran"));
-            Err(LifeError::Told { status: status.parse().unwrap_or(125), why: why.to_string() })
+            understood(life, serde_json::from_str(&word).unwrap_or_default())
         }
     }
 }
 
-/// What the process that stays says once the container's program runs.
-const RUNS: &str = "runs";
+/// What the process that stays said.
+fn understood(life: &Life, word: Value) -> Result<(), LifeError> {
+    for warning in word["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        (life.warn)(warning);
+    }
+    if word["runs"] == true {
+        return Ok(());
+    }
+    let why = word["why"].as_str().unwrap_or("the process beside the container ended before it ran");
+    let status = word["status"].as_u64().and_then(|status| u8::try_from(status).ok()).unwrap_or(125);
+    Err(LifeError::Told { status, why: why.to_string() })
+}
 
 /// The process that stays: its own session, no terminal, nothing of whoever started it.
-fn stay(life: &Life, told: fs::File) {
+fn stay(life: &Life, ready: begin::Ready, person: Option<OwnedFd>, pipe: fs::File) {
     let root = life.root.canonicalize().unwrap_or_else(|_| life.root.to_path_buf());
+    let own = Life { root: &root, warn: &|_| (), keys: Keys::default(), ..*life };
+    let mut told = Told { pipe: Some(pipe), warnings: Vec::new(), warn: &|_| () };
     let alone = leave_the_person();
-    let own = Life { root: &root, warn: &|_| (), ..*life };
-    let manner = Manner { input: false, output: false, signals: false };
-    let mut told = Some(told);
-    let status = alone.and_then(|()| until_its_end(&own, manner, &mut told));
+    let attendance = alone.and_then(|()| Attendance::new(&own, ready));
+    let done = attendance.and_then(|mut attendance| {
+        person.into_iter().for_each(|person| attendance.clients.add(person, true, true));
+        let manner = Manner { input: false, output: false, signals: false };
+        let over = attendance.until_its_end(manner, &mut told);
+        cleared(&own, &attendance)?;
+        over
+    });
     // Once it ran, nobody listens any more; what went wrong later stands in the record.
-    if let (Err(error), Some(mut told)) = (cleared(&own).and(status), told) {
-        let _ = told.write_all(format!("{} {}", error.status(), chain(&error)).as_bytes());
+    if let Err(error) = done {
+        told.failed(&error);
+    }
+}
+
+/// Whoever waits to hear that the program runs.
+pub struct Told<'a> {
+    pipe: Option<fs::File>,
+    warnings: Vec<String>,
+    warn: &'a dyn Fn(&str),
+}
+
+impl<'a> Told<'a> {
+    /// The one who would hear is here.
+    fn nobody(warn: &'a dyn Fn(&str)) -> Told<'a> {
+        Told { pipe: None, warnings: Vec::new(), warn }
+    }
+
+    /// Keeps a warning for them.
+    pub fn warn(&mut self, text: &str) {
+        match self.pipe {
+            Some(_) => self.warnings.push(text.to_string()),
+            None => (self.warn)(text),
+        }
+    }
+
+    /// Its program runs.
+    pub fn runs(&mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = pipe.write_all(json!({ "runs": true, "warnings": self.warnings }).to_string().as_bytes());
+            // Whatever was needed to get here is not needed to stay.
+            sys::give_memory_back();
+        }
+    }
+
+    fn failed(&mut self, error: &LifeError) {
+        if let Some(mut pipe) = self.pipe.take() {
+            let word = json!({ "status": error.status(), "why": chain(error), "warnings": self.warnings });
+            let _ = pipe.write_all(word.to_string().as_bytes());
+        }
     }
 }
 
@@ -96,68 +192,13 @@ fn leave_the_person() -> Result<(), LifeError> {
     rustix::process::chdir("/").map_err(machine)
 }
 
-fn cleared(life: &Life) -> Result<(), LifeError> {
-    if life.remove {
+/// Removes a container that does not outlive its end.
+fn cleared(life: &Life, attendance: &Attendance) -> Result<(), LifeError> {
+    if attendance.removes {
         Writer::open(life.root, Wait::Yes(&mut |_| ()))?.remove_container(life.id.as_str(), true)?;
+        events::tell(life.root, &attendance.ready.inspect, "destroy", &[]);
     }
     Ok(())
-}
-
-/// One run after the other, as its restart policy has it.
-fn until_its_end(life: &Life, manner: Manner, told: &mut Option<fs::File>) -> Result<u8, LifeError> {
-    let files = |error: Box<dyn std::error::Error + Send + Sync>| LifeError::Files(error);
-    let host = Host::open(life.root).map_err(|error| files(error.into()))?;
-    let (container, _) = host.container(life.id.as_str()).map_err(|error| files(error.into()))?;
-    let ready = begin::ready(life.root, &host, &container)?;
-    ready.notes.iter().for_each(|note| (life.warn)(note));
-    let (inspect, _) = layout::inspect_container(host.root(), host.stores(), &container);
-    drop(host);
-    let own = life.root.join("containers").join(life.id.as_str());
-    let mut restarts = Restarts::of(&inspect["HostConfig"]);
-    let mut log = attend::open_log(&own, &inspect["HostConfig"], life.id)?;
-    loop {
-        let since = Instant::now();
-        let status = one_run(life, manner, &ready, told, &mut log)?;
-        let stopped = begin::raw(&own).is_ok_and(|record| record["HasBeenManuallyStopped"].as_bool().unwrap_or(false));
-        let Some(pause) = restarts.next(since, status, stopped).filter(|_| !life.remove) else { return Ok(status) };
-        let count = restarts.count();
-        begin::update(life.root, life.id, |record| {
-            record["State"]["Restarting"] = true.into();
-            record["State"]["Running"] = true.into();
-            record["RestartCount"] = count.into();
-        })?;
-        std::thread::sleep(pause);
-    }
-}
-
-fn one_run(
-    life: &Life,
-    manner: Manner,
-    ready: &begin::Ready,
-    told: &mut Option<fs::File>,
-    log: &mut Option<launch::log::Log>,
-) -> Result<u8, LifeError> {
-    let folder = runtime::Folder::make(life.id.as_str())?;
-    let signals = Signals::take().map_err(|error| LifeError::Machine("take signals", error))?;
-    let (streams, socket, ends) = begin::streams(ready.spec.process.terminal, manner.input)?;
-    let started = begin::start(life.root, life.id, ready, streams, &folder)?;
-    started.warnings.iter().for_each(|warning| (life.warn)(warning));
-    if let Some(mut told) = told.take() {
-        let _ = told.write_all(RUNS.as_bytes());
-    }
-    let _raw = Raw::enter(manner.input && ready.spec.process.terminal);
-    let ends = match socket {
-        Some(socket) => Ends::Terminal(begin::receive_terminal(&socket)?),
-        None => ends,
-    };
-    let attendance = Attendance {
-        root: life.root,
-        id: life.id,
-        manner,
-        connected: network::is_wanted(&ready.inspect),
-        signals: &signals,
-    };
-    attend::to_the_end(&attendance, started, ends, log)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -58,11 +58,13 @@ pub fn connect(inspect: &Value, networks: &[Value], id: &Id, pid: i32) -> Result
     Ok(connected(&attached.plan, id))
 }
 
-/// Takes what was made for the container away again.
+/// Takes what was made for the container away again; nothing is there to take where somebody did that already.
 pub fn disconnect(id: &Id) -> Result<(), LifeError> {
     let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
-    attacher.down(&[id.as_str().to_string()], &Daemon::default(), false)?;
-    Ok(())
+    match attacher.down(&[id.as_str().to_string()], &Daemon::default(), false) {
+        Ok(_) | Err(wire::attach::AttachError::Conflicts { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn connected(plan: &Plan, id: &Id) -> Connected {

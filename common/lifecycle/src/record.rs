@@ -165,6 +165,19 @@ pub fn ended(record: &mut Value, code: u8, oom: bool, now: Timestamp) {
     }
 }
 
+/// It has ended and will be started again: docker has it run all the while.
+pub fn restarting(record: &mut Value, count: i64) {
+    record["State"]["Running"] = json!(true);
+    record["State"]["Restarting"] = json!(true);
+    record["RestartCount"] = json!(count);
+}
+
+/// It has ended before, and will not be started again after all.
+pub fn rests(record: &mut Value) {
+    record["State"]["Running"] = json!(false);
+    record["State"]["Restarting"] = json!(false);
+}
+
 /// It could not be started.
 pub fn refused(record: &mut Value, code: u8, why: &str) {
     record["State"]["ExitCode"] = json!(code);

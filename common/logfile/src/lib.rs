@@ -2,7 +2,7 @@
 //!
 //! In reading order: an [`entry`], the [`segment`]s that a log was rotated into, [`feed`] (their bytes, holes skipped),
 //! [`records`] (bytes to entries: json-file, `local`, CRI, raw), [`tail`] (where the last so many begin), and the
-//! [`Log`] that joins them.
+//! [`Log`] that joins them. [`write`](mod@write) is the other way.
 //!
 //! Memory does not grow with the log. Damaged records are skipped and told as findings. Nothing here may know how
 //! anything is printed.
@@ -13,6 +13,7 @@ mod log;
 mod records;
 mod segment;
 mod tail;
+pub mod write;
 
 pub use entry::{Entry, Stream};
 pub use log::{Log, LogError, Tail};

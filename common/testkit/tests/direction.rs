@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hostfs", &["model", "tarball"]),
     ("launch", &["model"]),
     ("layout", &["hostfs", "model"]),
-    ("lifecycle", &["host", "hostfs", "launch", "layout", "model", "storage", "wire"]),
+    ("lifecycle", &["host", "hostfs", "launch", "layout", "logfile", "model", "storage", "wire"]),
     ("logfile", &["hostfs", "layout", "model", "tarball"]),
     ("model", &[]),
     ("storage", &["hostfs", "model", "tarball"]),

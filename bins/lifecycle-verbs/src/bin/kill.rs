@@ -18,7 +18,7 @@ struct Args {
 fn main() -> ExitCode {
     cli::run("kill", |args: Args| {
         each(&args.containers, |root, id, name| match end::living(root, id)? {
-            Some(living) => living.signal(args.signal).map(|()| name.to_string()),
+            Some(living) => end::kill(root, id, &living, args.signal).map(|()| name.to_string()),
             None => Err(LifeError::NotRunning(id.to_string())),
         })
     })

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lifecycle::end;
+use lifecycle::keys::Keys;
 use lifecycle::live::{self, Life};
+use lifecycle::{begin, end, events};
 use lifecycle_verbs::{Containers, each, signal};
 
 /// Restart one or more containers
@@ -23,9 +24,12 @@ struct Args {
 fn main() -> ExitCode {
     cli::run("restart", |args: Args| {
         each(&args.containers, |root, id, name| {
-            end::stop(root, id, args.signal, args.timeout.map(Duration::from_secs))?;
-            let life = Life { root, id, input: false, signals: false, remove: false, warn: &cli::warning };
-            live::detached(&life).map(|()| name.to_string())
+            end::stop(root, id, args.signal, args.timeout.map(Duration::from_secs), true)?;
+            let keys = Keys::default();
+            let life = Life { root, id, input: false, signals: false, remove: false, keys, warn: &cli::warning };
+            live::detached(&life)?;
+            events::tell(root, &begin::raw(&root.join("containers").join(id.as_str()))?, "restart", &[]);
+            Ok(name.to_string())
         })
     })
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use lifecycle::end;
+use lifecycle::keys::Keys;
 use lifecycle::live::{self, Life};
 use lifecycle_verbs::{Containers, each};
 
@@ -17,6 +18,9 @@ struct Args {
     /// Attach container's STDIN
     #[arg(short, long)]
     interactive: bool,
+    /// Override the key sequence for detaching a container
+    #[arg(long, value_name = "string", value_parser = Keys::parse, default_value = "")]
+    detach_keys: Keys,
 }
 
 fn main() -> ExitCode {
@@ -24,16 +28,23 @@ fn main() -> ExitCode {
 
     cli::run("start", |args: Args| {
         let outcome = each(&args.containers, |root, id, name| {
-            let life =
-                Life { root, id, input: args.interactive, signals: args.attach, remove: false, warn: &cli::warning };
+            let life = Life {
+                root,
+                id,
+                input: args.interactive,
+                signals: args.attach,
+                remove: false,
+                keys: args.detach_keys.clone(),
+                warn: &cli::warning,
+            };
             if end::living(root, id)?.is_some() {
                 return Ok(name.to_string());
             }
             if args.attach || args.interactive {
                 status = Some(live::attended(&life)?);
-            } else {
-                live::detached(&life)?;
+                return Ok(String::new());
             }
+            live::detached(&life)?;
             Ok(name.to_string())
         })?;
         Ok(match status {

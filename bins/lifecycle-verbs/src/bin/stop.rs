@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     cli::run("stop", |args: Args| {
         let most = args.timeout.map(Duration::from_secs);
         each(&args.containers, |root, id, name| {
-            lifecycle::end::stop(root, id, args.signal, most).map(|()| name.to_string())
+            lifecycle::end::stop(root, id, args.signal, most, false).map(|()| name.to_string())
         })
     })
 }

@@ -101,6 +101,12 @@ impl Cgroup {
         Ok(false)
     }
 
+    /// Whether every process in it is stopped.
+    pub fn is_frozen(&self) -> bool {
+        let says = |file, word| self.read(&[file]).is_some_and(|text| text.lines().any(|line| line == word));
+        if self.unified { says("cgroup.events", "frozen 1") } else { says("freezer.state", "FROZEN") }
+    }
+
     /// Process ids in it, as the host counts them.
     pub fn processes(&self) -> Vec<i32> {
         let text = self.folders.first().and_then(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok());

@@ -58,6 +58,15 @@ impl Writer {
         Writer::begin(Target::create(path, 0o710)?, wait)
     }
 
+    /// Refuses a root that cannot be opened for writing now, without opening it: one that a living daemon owns, and one whose
+    /// driver is only read.
+    pub fn may_open(path: &Path) -> Result<(), EditError> {
+        let target = Target::open(path)?;
+        driver::refuse_remapped(&target)?;
+        daemon::refuse_owned(&target)?;
+        driver::of(&target).map(drop)
+    }
+
     fn begin(mut target: Target, wait: Wait) -> Result<Writer, EditError> {
         driver::refuse_remapped(&target)?;
         daemon::refuse_owned(&target)?;

@@ -3,13 +3,15 @@
 //! What dockerd demands of a container that it did not make: `docs/layouts/docker-content-writing.md`; where its files lie:
 //! moby v20.10.24 layer/mounted_layer.go, container/container.go (toDisk), daemon/graphdriver/overlay2/overlay.go.
 
-use model::{Digest, Driver, HostPath, Id};
+use hostfs::Root;
+use model::{Digest, Driver, HostPath, Id, Store};
 use serde_json::Value;
 
 use super::layers::{driver_place, random_hex, random_link, text};
 use super::{EditError, Writer};
 use crate::docker::folders;
 use crate::docker_content::read::{driver_folder, image_store, mount_of};
+use crate::docker_content::records::mount_id;
 
 /// The layers of a container in the making. Its init layer is filled by the caller, then it is committed.
 #[derive(Debug)]
@@ -37,6 +39,17 @@ pub struct ContainerPlace {
     pub diff: HostPath,
     /// overlay2's work folder.
     pub work: Option<HostPath>,
+}
+
+impl ContainerPlace {
+    /// Where the layers of a container lie that is in `store`.
+    pub fn of(root: &Root, store: &Store, id: &Id) -> Result<ContainerPlace, EditError> {
+        let path = mount_of(store, id).join("mount-id");
+        match mount_id(&root.read(&path, 4096)?) {
+            Some(mount_id) => Ok(place_in(&store.driver, &driver_place(store, &mount_id))),
+            None => Err(EditError::Record { path, why: "names no folder of the driver".into() }),
+        }
+    }
 }
 
 impl StagedContainer {
@@ -153,15 +166,6 @@ impl Writer {
         self.target.rename(&staged.folder.join("folder"), &folders::of(&self.store, id))?;
         self.target.sync_dir(&"containers".into())?;
         Ok(place_in(&self.store.driver, &place))
-    }
-
-    /// Where the layers of a container of the root lie.
-    pub fn container_place(&self, id: &Id) -> Result<ContainerPlace, EditError> {
-        let path = mount_of(&self.store, id).join("mount-id");
-        match text(&self.target, &path) {
-            Some(mount_id) => Ok(place_in(&self.store.driver, &driver_place(&self.store, &mount_id))),
-            None => Err(EditError::Record { path, why: "names no folder of the driver".into() }),
-        }
     }
 
     /// Writes a container's record anew, whole: `config.v2.json` where `host` is false, else `hostconfig.json`.

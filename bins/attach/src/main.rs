@@ -1,0 +1,14 @@
+//! `attach`: a person at a running container's standard streams.
+
+mod args;
+mod plan;
+mod run;
+
+use std::process::ExitCode;
+
+use args::Args;
+use plan::Plan;
+
+fn main() -> ExitCode {
+    cli::run("attach", |args: Args| run::run(&args, Plan::new(&args)?))
+}

@@ -1,0 +1,51 @@
+//! Which container, and whether it can be attached to.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result, bail};
+use host::Host;
+use lifecycle::end::{self, Living};
+use lifecycle::{client, events};
+
+use crate::args::Args;
+
+/// Everything that is decided before anything is passed on.
+pub struct Plan {
+    /// The container's process.
+    pub living: Living,
+    /// The process beside it.
+    pub socket: OwnedFd,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+    /// Whether our stdin goes to it.
+    pub input: bool,
+}
+
+impl Plan {
+    /// Finds the container; refuses one that does not run, in docker's words.
+    pub fn new(args: &Args) -> Result<Plan> {
+        let root = args.root.path();
+        lifecycle::sweep::all(&cli::note);
+        let host = Host::open(&root)?;
+        let (container, _) = host.container(&args.container)?;
+        let Some(living) = end::living(&root, &container.id)? else {
+            bail!("You cannot attach to a stopped container, start it first");
+        };
+        let state = &living.record["State"];
+        if state["Paused"] == true {
+            bail!("You cannot attach to a paused container, unpause it first");
+        }
+        if state["Restarting"] == true {
+            bail!("You cannot attach to a restarting container, wait until it is running");
+        }
+        let terminal = living.record["Config"]["Tty"] == true;
+        let input = !args.no_stdin && living.record["Config"]["OpenStdin"] == true;
+        if terminal && input && !rustix::termios::isatty(rustix::stdio::stdin()) {
+            bail!("the input device is not a TTY");
+        }
+        let socket = client::call(&container.id)
+            .context("nobody attends the container: the process beside it was killed, or another engine runs it")?;
+        events::tell(&root, &living.record, "attach", &[]);
+        Ok(Plan { living, socket, terminal, input })
+    }
+}
