@@ -108,7 +108,8 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, input)?;
     let mut connected = false;
     let started = launch::start(&plan.spec, streams, folder.path(), |pid| {
-        begin::connect(&plan.inspect, &networks, &plan.id, pid, folder.path(), &plan.links)?;
+        let made = begin::connect(&plan.inspect, &networks, &plan.id, pid, folder.path(), &plan.links)?;
+        made.warnings.iter().for_each(|warning| warn(warning));
         connected = network::is_wanted(&plan.inspect);
         Ok(())
     });

@@ -132,7 +132,8 @@ pub fn start(
         Ok(())
     });
     match started {
-        Ok(started) => {
+        Ok(mut started) => {
+            started.warnings.append(&mut connected.warnings);
             let written = update(root, id, |own| {
                 record::started(own, started.pid, launch::now());
                 record::connected(own, &connected);
@@ -180,7 +181,10 @@ pub fn connect(
     if !network::is_wanted(inspect) {
         return Ok(network::Connected::default());
     }
-    let connected = network::connect(inspect, networks, id, pid)?;
+    let mut connected = network::connect(inspect, networks, id, pid)?;
+    if files::answers_names(inspect) {
+        connected.warnings.extend(network::answer_names(id, pid));
+    }
     for (name, text) in files::etc(inspect, Some(&connected), links) {
         // Written into, not replaced: the container has this very file mounted.
         let path = folder.join(name);

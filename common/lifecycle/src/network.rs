@@ -1,6 +1,8 @@
 //! A container's network: brought up while its first process waits, taken down at its end, and written in its record.
 
+use std::io::Read;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use host::Host;
 use model::Id;
@@ -19,6 +21,8 @@ pub struct Connected {
     pub addresses: Vec<String>,
     /// The gateway of the first.
     pub gateway: Option<String>,
+    /// What is lacking, one line each.
+    pub warnings: Vec<String>,
     /// Docker's `Networks`, by name.
     pub networks: Map<String, Value>,
     /// Docker's `Ports`.
@@ -56,6 +60,28 @@ pub fn connect(inspect: &Value, networks: &[Value], id: &Id, pid: i32) -> Result
     let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
     let attached = attacher.up(configs, &[id.as_str().to_string()], &Daemon::default(), false)?;
     Ok(connected(&attached.plan, id))
+}
+
+/// Starts `net`'s resolver for a container on a network of the user's, and waits until it answers. It ends by itself when
+/// the container is down. Returns what stands against it, in words.
+pub fn answer_names(id: &Id, pid: i32) -> Option<String> {
+    let program = std::env::current_exe().ok()?.with_file_name("net");
+    let mut command = Command::new(&program);
+    command.arg("resolver").args(["--state-dir", wire::state::DEFAULT_DIR, "--id", id.as_str()]);
+    command.arg("--netns").arg(format!("/proc/{pid}/ns/net")).current_dir("/");
+    // It stays, so it gets nothing of ours to hold open.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut said = String::new();
+    let heard = command.spawn().and_then(|mut child| match child.stdout.take() {
+        Some(mut stdout) => stdout.read_to_string(&mut said),
+        None => Ok(0),
+    });
+    let missing = match heard {
+        Err(error) => format!("'{}' cannot be started: {error}", program.display()),
+        Ok(_) if said == "ready\n" => return None,
+        Ok(_) => format!("'{}' did not begin to answer", program.display()),
+    };
+    Some(format!("other containers are not known by name: {missing}"))
 }
 
 /// Takes what was made for the container away again; nothing is there to take where somebody did that already.
