@@ -1,8 +1,10 @@
 //! `run`: a command in a container from an image, or an old container again, with no daemon.
 
 mod args;
+mod bundle;
 mod check;
 mod flags;
+mod handover;
 mod plan;
 mod run;
 mod show;

@@ -14,23 +14,26 @@ use lifecycle::live::{self, Life, Raw};
 use lifecycle::{LifeError, begin, network, runtime};
 
 use crate::args::Args;
-use crate::flags;
-use crate::plan::{Plan, Subject};
+use crate::plan::{self, Plan, Subject};
+use crate::{bundle, flags, handover};
 
 /// Runs the container: kept on the data root, or leaving nothing there.
 pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
+    if let Some(folder) = &args.bundle {
+        return bundle::write(&plan, folder);
+    }
     if !plan.kept {
         return leaving_nothing(args, plan);
     }
     // Beside the process that stays nobody hears; what it would say is said here.
     let unheard = if args.life.detach { plan.notes.clone() } else { args.rest.notes() };
     unheard.iter().for_each(|note| warn(note));
-    let root = args.root.path();
+    let root = plan.root;
     let keys = Keys::parse(args.process.detach_keys.as_deref().unwrap_or_default()).map_err(anyhow::Error::msg)?;
     let id = match &plan.subject {
         Subject::Old(container) => container.id.clone(),
         Subject::New(image) => {
-            let wanted = Wanted { image, inspect: &plan.inspect, id: &plan.id, name: args.life.name.as_deref() };
+            let wanted = Wanted { image, inspect: &plan.inspect, id: &plan.id, name: plan.name.as_deref() };
             let mut say =
                 |holder: &hostfs::Holder| cli::note(&format!("waiting for another writer of the data root ({holder})"));
             let wait = if args.no_wait { Wait::No } else { Wait::Yes(&mut say) };
@@ -98,8 +101,8 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
         }
     }
     let mut findings = plan.findings;
-    if let Some(rootfs) = &plan.write_out {
-        findings.extend(write_out(&plan.host, rootfs, &folder.path().join("written"))?);
+    if plan.write_out {
+        findings.extend(write_out(&plan.host, &plan.rootfs, &folder.path().join("written"))?);
     }
     let networks = network::of_host(&plan.host);
     let signals = Signals::take().context("cannot take signals")?;
@@ -107,12 +110,16 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     only_what_is_attached(args)?;
     let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, input)?;
     let mut connected = false;
-    let started = launch::start(&plan.spec, streams, folder.path(), |pid| {
+    let connect = |pid| {
         let made = begin::connect(&plan.inspect, &networks, &plan.id, pid, folder.path(), &plan.links)?;
         made.warnings.iter().for_each(|warning| warn(warning));
         connected = network::is_wanted(&plan.inspect);
         Ok(())
-    });
+    };
+    let started = match plan::handed_to(args) {
+        Some(runtime) => handover::start(runtime, &plan.spec, streams, folder.path(), connect),
+        None => launch::start(&plan.spec, streams, folder.path(), connect).map_err(LifeError::from),
+    };
     let started = match started {
         Ok(started) => started,
         Err(error) => {
@@ -120,7 +127,7 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
             if connected {
                 network::disconnect(&plan.id)?;
             }
-            return refused(error.into());
+            return refused(error);
         }
     };
     started.warnings.iter().for_each(|warning| warn(warning));
@@ -133,6 +140,9 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     let status =
         launch::relay::attend(&started.handle, ends, manner, &signals).context("cannot follow the container")?;
     drop(raw);
+    if let Some(runtime) = plan::handed_to(args) {
+        handover::forget(runtime, &plan.spec.id, folder.path());
+    }
     started.cgroup.remove();
     if connected {
         network::disconnect(&plan.id)?;
@@ -141,7 +151,7 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
 }
 
 /// Writes the merged tree out, for layers that the kernel cannot join.
-fn write_out(host: &host::Host, rootfs: &model::Rootfs, to: &Path) -> Result<Vec<model::Finding>> {
+pub fn write_out(host: &host::Host, rootfs: &model::Rootfs, to: &Path) -> Result<Vec<model::Finding>> {
     fs::create_dir(to).with_context(|| format!("cannot make '{}'", to.display()))?;
     let mut tree = storage::open(host.root(), rootfs)?;
     let mut folder = storage::Folder::open(to).with_context(|| format!("cannot open '{}'", to.display()))?;
@@ -159,6 +169,6 @@ fn refused(error: LifeError) -> Result<Outcome> {
     Ok(Outcome::not_done(anyhow::Error::new(error)).with_status(status))
 }
 
-fn warn(text: &str) {
+pub fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "WARNING: {}", model::path::shown(text.as_bytes()));
 }

@@ -30,7 +30,7 @@ fn document(plan: &Plan) -> Result<Value> {
     document["mounts"] = plan.spec.mounts.iter().map(mount).collect();
     document["files"] =
         plan.etc.iter().map(|(name, text)| json!({ "destination": format!("/etc/{name}"), "content": text })).collect();
-    document["writtenOut"] = plan.write_out.is_some().into();
+    document["writtenOut"] = plan.write_out.into();
     Ok(document)
 }
 

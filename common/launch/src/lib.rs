@@ -16,6 +16,7 @@ pub mod init;
 pub mod init_layer;
 mod inside;
 pub mod join;
+pub mod oci;
 pub mod relay;
 pub mod seccomp;
 pub mod spec;
@@ -25,10 +26,18 @@ pub mod users;
 
 pub use clock::now;
 pub use inside::identity::resource as rlimit;
+pub use inside::send_handle;
 pub use spec::Spec;
 pub use start::{StartError, Started, Streams, start};
 
 /// The most that a limit of this kernel's number can be set to by this process.
 pub fn most(resource: u32) -> u64 {
     sys::most(resource)
+}
+
+/// Joins the layers of a root on `scratch`, in a mount namespace that this process gets for itself: for another program
+/// that is to run there. Returns where the root is. This process must have one thread.
+pub fn mount_root(root: &spec::RootFiles, scratch: &std::path::Path) -> Result<std::path::PathBuf, StartError> {
+    sys::unshare(libc::CLONE_NEWNS).map_err(StartError::Process)?;
+    Ok(inside::root::mount(root, scratch)?)
 }

@@ -6,6 +6,7 @@ use host::Host;
 use launch::spec::{Mount, MountSource, Propagation};
 use serde_json::Value;
 
+use crate::LifeError;
 use crate::files::on_this_machine;
 
 /// The mounts of an old container, whose sources are evidence: never written, since each lies under a layer in memory.
@@ -33,6 +34,51 @@ pub fn of_evidence(record: &Value, host: &Host, host_root: Option<&Path>, notes:
         }
     }
     out
+}
+
+/// The mounts of a new container that leaves nothing on the data root. A volume of the root is evidence, never written; one
+/// that is not there has what the image has at its place, which is nothing to be mounted.
+pub fn of_wanted(
+    record: &Value,
+    host: &Host,
+    host_root: Option<&Path>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Mount>, LifeError> {
+    let config = &record["HostConfig"];
+    let texts = |key: &str| config[key].as_array().cloned().unwrap_or_default();
+    let mut out = Vec::new();
+    for text in texts("VolumesFrom").iter().filter_map(Value::as_str) {
+        let (_, other) = crate::peers::inspect(host, text.split(':').next().unwrap_or(text))?;
+        out.extend(of_evidence(&other, host, host_root, notes));
+    }
+    let mut add = |source: &str, destination: &str, read_only: bool, propagation: &str, from: &str| {
+        let source = match source.starts_with('/') {
+            true => MountSource::Bind { path: PathBuf::from(source) },
+            false => match on_this_machine(host, &format!("volumes/{source}/_data").as_str().into()) {
+                path if path.is_dir() => MountSource::BindOverlay { path },
+                _ => return,
+            },
+        };
+        let propagation = Propagation::parse(propagation);
+        let destination = PathBuf::from(destination);
+        out.retain(|other: &Mount| other.destination != destination);
+        out.push(Mount { destination, source, read_only, propagation, from: from.to_string() });
+    };
+    for text in texts("Binds").iter().filter_map(Value::as_str) {
+        let parts: Vec<&str> = text.split(':').collect();
+        if let [source, destination, rest @ ..] = &parts[..] {
+            let mode: Vec<&str> = rest.iter().flat_map(|mode| mode.split(',')).collect();
+            let propagation = mode.iter().find(|word| !matches!(**word, "ro" | "rw" | "z" | "Z")).unwrap_or(&"");
+            add(source, destination, mode.contains(&"ro"), propagation, "HostConfig.Binds");
+        }
+    }
+    for mount in texts("Mounts").iter().filter(|mount| mount["Type"] != "tmpfs") {
+        let text = |key: &str| mount[key].as_str().unwrap_or_default();
+        let propagation = mount["BindOptions"]["Propagation"].as_str().unwrap_or_default();
+        let read_only = mount["ReadOnly"].as_bool().unwrap_or(false);
+        add(text("Source"), text("Target"), read_only, propagation, "HostConfig.Mounts");
+    }
+    Ok(out)
 }
 
 /// Where a path of the old host lies in the evidence: below the data root, or below the host's own `/`.

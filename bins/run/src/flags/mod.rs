@@ -6,6 +6,7 @@ mod limits;
 mod log;
 mod mounts;
 mod network;
+mod over;
 mod ports;
 mod text;
 
@@ -13,7 +14,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::args::Args;
-use text::{lines, list, map};
+pub use over::over;
+pub use text::list;
+use text::{lines, map};
 
 /// The record of a new container: `Path`, `Args`, `Config`, `HostConfig`. `image` is the image's own config document.
 pub fn record(args: &Args, image: &Value, image_name: &str, command: &[String], id: &str) -> Result<Value> {

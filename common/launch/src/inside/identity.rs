@@ -58,7 +58,7 @@ fn known() -> u64 {
 }
 
 fn filter(process: &Process) -> Result<Option<Vec<sys::Instruction>>, Refusal> {
-    let facts = seccomp::Facts { capabilities: process.capabilities, kernel: kernel() };
+    let facts = facts(process);
     match &process.seccomp {
         Seccomp::Unconfined => Ok(None),
         Seccomp::Default => Ok(Some(seccomp::default_filter(&facts))),
@@ -66,6 +66,11 @@ fn filter(process: &Process) -> Result<Option<Vec<sys::Instruction>>, Refusal> {
             .map(Some)
             .map_err(|error| Refusal::setup("cannot use the seccomp profile", error)),
     }
+}
+
+/// What a profile's conditions are tested against.
+pub fn facts(process: &Process) -> seccomp::Facts {
+    seccomp::Facts { capabilities: process.capabilities, kernel: kernel() }
 }
 
 /// Major and minor number of the running kernel.

@@ -10,7 +10,7 @@ pub mod root;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use crate::spec::{Namespace, Spec};
@@ -165,13 +165,17 @@ fn connect([stdin, stdout, stderr]: [&OwnedFd; 3]) -> Result<(), Refusal> {
     rustix::stdio::dup2_stderr(stderr).step(step)
 }
 
-/// Hands a file descriptor to the launcher.
 fn send(socket: &OwnedFd, handle: &OwnedFd) -> Result<(), Refusal> {
+    send_handle(socket.as_fd(), handle.as_fd()).step("cannot hand over the terminal")
+}
+
+/// Hands a file descriptor to whoever has the other end of a socket.
+pub fn send_handle(socket: BorrowedFd, handle: BorrowedFd) -> io::Result<()> {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-    let handles = [handle.as_fd()];
+    let handles = [handle];
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&handles));
     let word = [io::IoSlice::new(b"t")];
-    sendmsg(socket, &word, &mut control, SendFlags::empty()).map(|_| ()).step("cannot hand over the terminal")
+    Ok(sendmsg(socket, &word, &mut control, SendFlags::empty()).map(|_| ())?)
 }

@@ -17,6 +17,15 @@ pub const READ_ONLY: u64 = 1;
 
 /// Makes the overlay on `scratch` and changes the root to it. From here on the host's files are gone.
 pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
+    let top = mount(root, scratch)?;
+    rustix::process::chdir(&top).step("cannot enter the container's root")?;
+    rustix::process::pivot_root(".", ".").step("cannot change the root")?;
+    mount::unmount(".", UnmountFlags::DETACH).step("cannot leave the host's root")?;
+    rustix::process::chdir("/").step("cannot enter the container's root")
+}
+
+/// Makes the overlay on `scratch`, seen in this mount namespace only. Returns where its top is.
+pub fn mount(root: &RootFiles, scratch: &Path) -> Result<PathBuf, Refusal> {
     mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("cannot leave the host's mounts")?;
     let mut top = scratch.join("root");
@@ -30,10 +39,7 @@ pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
         Changes::Layer(upper) => overlay(root, upper, &top)?,
         Changes::InPlace => directory(root, &top)?,
     }
-    rustix::process::chdir(&top).step("cannot enter the container's root")?;
-    rustix::process::pivot_root(".", ".").step("cannot change the root")?;
-    mount::unmount(".", UnmountFlags::DETACH).step("cannot leave the host's root")?;
-    rustix::process::chdir("/").step("cannot enter the container's root")
+    Ok(top)
 }
 
 /// Makes `/` read-only where asked, once everything that had to be made in it is there.

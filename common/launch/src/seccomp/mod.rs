@@ -10,13 +10,21 @@ pub use profile::{Facts, ProfileError};
 
 use crate::sys::Instruction;
 
+/// Docker's default profile, in docker's JSON form.
+pub const DEFAULT: &str = include_str!("../../data/seccomp.json");
+
 /// Docker's default profile for a container with these facts.
 pub fn default_filter(facts: &Facts) -> Vec<Instruction> {
-    compile(include_str!("../../data/seccomp.json"), facts).expect("the profile that we ship is tested")
+    compile(DEFAULT, facts).expect("the profile that we ship is tested")
 }
 
 /// A profile in docker's JSON form, for a container with these facts.
 pub fn compile(json: &str, facts: &Facts) -> Result<Vec<Instruction>, ProfileError> {
     let profile = profile::Profile::parse(json)?;
     Ok(assemble::assemble(&profile::decide(&profile, facts)?))
+}
+
+/// A profile in docker's JSON form as OCI runtimes take it: without conditions, of rules that hold for these facts.
+pub fn plain(json: &str, facts: &Facts) -> Result<serde_json::Value, ProfileError> {
+    profile::plain(json, facts)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::capability::Capabilities;
 
@@ -169,6 +170,43 @@ pub fn decide(profile: &Profile, facts: &Facts) -> Result<Vec<Table>, ProfileErr
     let tables = tables.collect::<Result<Vec<_>, ProfileError>>()?;
     if tables.is_empty() { Err(ProfileError::Machine(machine)) } else { Ok(tables) }
 }
+
+/// The rules that hold, in OCI's form (opencontainers/runtime-spec v1.0.2 config-linux.md, seccomp).
+pub fn plain(json: &str, facts: &Facts) -> Result<Value, ProfileError> {
+    let raw: Value = serde_json::from_str(json)?;
+    let docker: Vec<&str> = MACHINES
+        .iter()
+        .filter(|(name, ..)| *name == std::env::consts::ARCH)
+        .flat_map(|(.., docker)| docker.iter().copied())
+        .collect();
+    let mut rules = Vec::new();
+    for raw in raw["syscalls"].as_array().into_iter().flatten() {
+        let rule = Rule::deserialize(raw)?;
+        if !rule.holds(facts, &docker) {
+            continue;
+        }
+        let names: Vec<&String> = rule.names.iter().chain([&rule.name]).filter(|name| !name.is_empty()).collect();
+        let mut out = json!({"names": names, "action": rule.action});
+        for key in ["args", "errnoRet"] {
+            if !raw[key].is_null() {
+                out[key] = raw[key].clone();
+            }
+        }
+        rules.push(out);
+    }
+    let mut out = json!({"defaultAction": raw["defaultAction"], "architectures": ARCHITECTURES, "syscalls": rules});
+    if !raw["defaultErrnoRet"].is_null() {
+        out["defaultErrnoRet"] = raw["defaultErrnoRet"].clone();
+    }
+    Ok(out)
+}
+
+/// Libseccomp's names of what this machine's kernel runs.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURES: &[&str] = &["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"];
+/// Libseccomp's names of what this machine's kernel runs.
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURES: &[&str] = &["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
 
 impl Rule {
     fn holds(&self, facts: &Facts, arches: &[&str]) -> bool {

@@ -1,23 +1,29 @@
 //! What will be run: looked up, resolved and refused, with nothing written yet.
 
+mod subject;
+
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use host::Host;
 use launch::docker::{self, Surroundings};
-use launch::spec::{Changes, Mount, MountSource, Namespace, Propagation, RootFiles, Spec, Upper};
+use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
 use lifecycle::links::Line;
 use lifecycle::{files, mounts, peers, runtime};
 use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::Args;
-use crate::flags;
+use subject::Found;
 
 /// Everything that is decided before anything happens.
 pub struct Plan {
-    /// The host.
+    /// The data root.
+    pub root: PathBuf,
+    /// The host in it.
     pub host: Host,
+    /// What a new container is called; made up where `None`.
+    pub name: Option<String>,
     /// Which container.
     pub subject: Subject,
     /// Whether it is kept on the data root.
@@ -28,8 +34,10 @@ pub struct Plan {
     pub inspect: Value,
     /// What it is to be.
     pub spec: Spec,
-    /// Where the root has to be written out first, since the kernel cannot join its layers: from these.
-    pub write_out: Option<Rootfs>,
+    /// Its files.
+    pub rootfs: Rootfs,
+    /// Whether they have to be written out first, since the kernel cannot join these layers.
+    pub write_out: bool,
     /// The container's files in `/etc`.
     pub etc: Vec<(String, String)>,
     /// Lines that links add to its hosts file.
@@ -52,21 +60,23 @@ impl Plan {
     /// Resolves what was typed.
     pub fn new(args: &Args) -> Result<Plan> {
         refuse(args)?;
-        let mut host = Host::open(&args.root.path())?;
+        let (root, name) = subject::root(args)?;
+        let mut host = Host::open(&root)?;
         let mut findings = host.take_findings();
         let id = runtime::new_id()?;
-        let (subject, inspect, rootfs) = match &args.container {
-            Some(name) => old(&host, name, args, &mut findings)?,
-            None => new(&host, args, &id, &mut findings)?,
-        };
         let mut notes = Vec::new();
+        let Found { subject, inspect, rootfs, as_it_was, name } = match &name {
+            Some(name) => subject::old(&host, name, args, &mut findings)?,
+            None if args.image_and_command[0] == "-" => subject::piped(&host, args, &id, &mut notes, &mut findings)?,
+            None => subject::new(&host, args, &id, &mut findings)?,
+        };
         let peers = peers::of(&host, &inspect)?;
         let etc = files::etc(&inspect, None, &peers.links.hosts);
         let folder = runtime::place(id.as_str());
         let lower = files::layers(&host, &rootfs, &mut findings)?;
         let mut own = match subject {
             Subject::Old(_) => mounts::of_evidence(&inspect, &host, args.root.host_root(), &mut notes),
-            Subject::New(_) => binds(args),
+            Subject::New(_) => mounts::of_wanted(&inspect, &host, args.root.host_root(), &mut notes)?,
         };
         own.extend(mounts::of_etc(&folder));
         let around = Surroundings {
@@ -88,13 +98,16 @@ impl Plan {
         let (spec, more) = docker::spec(&inspect, around)?;
         notes.extend(more);
         notes.extend(args.rest.notes());
-        let kept = kept(args, &host, &subject);
+        let kept = kept(args, &host, &subject) && as_it_was;
         if args.life.detach && !kept {
-            bail!("--detach needs a container that is kept on the data root: {}", why_not_kept(args));
+            bail!("--detach needs a container that is kept on the data root: {}", why_not_kept(args, as_it_was));
         }
         Ok(Plan {
             kept,
-            write_out: lower.is_none().then_some(rootfs),
+            root,
+            name,
+            write_out: lower.is_none(),
+            rootfs,
             host,
             subject,
             id,
@@ -150,38 +163,9 @@ fn refuse(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A container of the root.
-fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) -> Result<(Subject, Value, Rootfs)> {
-    let (container, more) = host.container(name)?;
-    findings.extend(more);
-    let (mut inspect, more) = layout::inspect_container(host.root(), host.stores(), &container);
-    findings.extend(more);
-    let (rootfs, more) = host.rootfs(&container)?;
-    findings.extend(more);
-    if let Some((program, rest)) = args.image_and_command.split_first() {
-        inspect["Path"] = json!(program);
-        inspect["Args"] = json!(rest);
-    }
-    if let Some(network) = args.network.network.first() {
-        inspect["HostConfig"]["NetworkMode"] = json!(network);
-    }
-    // The old terminal is gone with whoever sat at it.
-    inspect["Config"]["Tty"] = json!(args.process.tty);
-    Ok((Subject::Old(Box::new(container)), inspect, rootfs))
-}
-
-/// A new container from an image of the root.
-fn new(host: &Host, args: &Args, id: &Id, findings: &mut Vec<Finding>) -> Result<(Subject, Value, Rootfs)> {
-    let (name, command) = args.image_and_command.split_first().expect("its absence was refused");
-    let (image, more) =
-        host.image(name).map_err(|error| anyhow::anyhow!("Unable to find image '{name}' locally: {error}"))?;
-    findings.extend(more);
-    let (document, more) = layout::inspect_image(host.root(), host.stores(), &image);
-    findings.extend(more);
-    let (rootfs, more) = host.image_rootfs(&image)?;
-    findings.extend(more);
-    let inspect = flags::record(args, &json!({ "config": document["Config"] }), name, command, id.as_str())?;
-    Ok((Subject::New(Box::new(image)), inspect, rootfs))
+/// The program that the container is handed to instead of our launcher.
+pub fn handed_to(args: &Args) -> Option<&str> {
+    args.life.runtime.as_deref().filter(|name| !name.is_empty() && *name != "dockless")
 }
 
 /// Whether the container is kept on the data root: in docker's own layout, writable, and nobody said otherwise.
@@ -194,41 +178,20 @@ fn kept(args: &Args, host: &Host, subject: &Subject) -> bool {
     let native =
         store.generation == Generation::DockerContent && matches!(store.driver, Driver::Overlay2 | Driver::Vfs);
     let whole = native && store.home.as_bytes().is_empty() && host.root().path().is_dir();
-    let as_it_was = matches!(subject, Subject::New(_)) || args.image_and_command.is_empty();
     whole
-        && as_it_was
+        && handed_to(args).is_none()
+        && args.bundle.is_none()
         && !args.ephemeral
         && args.rw.is_none()
         && rustix::process::geteuid().is_root()
         && rustix::fs::access(host.root().path(), rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-fn why_not_kept(args: &Args) -> &'static str {
+fn why_not_kept(args: &Args, as_it_was: bool) -> &'static str {
     match () {
         () if args.ephemeral || args.rw.is_some() => "--ephemeral and --rw leave nothing there",
-        () if args.container.is_some() && !args.image_and_command.is_empty() => {
-            "another command than its own is run beside it"
-        }
+        () if handed_to(args).is_some() => "--runtime leaves nothing there",
+        () if !as_it_was => "an old container with another command or other options is run beside it",
         () => "this root is not docker's own layout with overlay2 or vfs, or cannot be written",
     }
-}
-
-/// Binds of the flags, for a container that is not kept. A place without a source is a folder of its own files.
-fn binds(args: &Args) -> Vec<Mount> {
-    let two_or_three = |text: &String| {
-        let parts: Vec<String> = text.split(':').map(str::to_string).collect();
-        (parts.len() > 1).then_some(parts)
-    };
-    args.files
-        .volume
-        .iter()
-        .filter_map(two_or_three)
-        .map(|parts| Mount {
-            destination: PathBuf::from(&parts[1]),
-            source: MountSource::Bind { path: PathBuf::from(&parts[0]) },
-            read_only: parts.get(2).is_some_and(|options| options.split(',').any(|option| option == "ro")),
-            propagation: Propagation::Private,
-            from: "--volume".to_string(),
-        })
-        .collect()
 }

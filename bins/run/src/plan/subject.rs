@@ -1,0 +1,200 @@
+//! Which container: an image's new one, one of the root again, or one that inspect JSON on stdin describes.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use host::Host;
+use model::{Finding, Id, Image, Rootfs};
+use serde_json::{Value, json};
+
+use super::Subject;
+use crate::args::Args;
+use crate::flags;
+
+/// What was found.
+pub struct Found {
+    /// Which container.
+    pub subject: Subject,
+    /// Its inspect JSON.
+    pub inspect: Value,
+    /// Its files.
+    pub rootfs: Rootfs,
+    /// Whether nothing of an old container was changed.
+    pub as_it_was: bool,
+    /// What it is to be called.
+    pub name: Option<String>,
+}
+
+/// The data root, and the name of the container to be run again. A folder says both: the root is the one above it that
+/// has this container.
+pub fn root(args: &Args) -> Result<(PathBuf, Option<String>)> {
+    let Some(name) = &args.container else { return Ok((args.root.path(), None)) };
+    let folder = Path::new(name);
+    if !name.contains('/') || !folder.is_dir() {
+        return Ok((args.root.path(), Some(name.clone())));
+    }
+    let folder = folder.canonicalize().with_context(|| format!("cannot find '{name}'"))?;
+    // podman keeps a container's records one folder further down.
+    let own = if folder.ends_with("userdata") { folder.parent().unwrap_or(&folder) } else { &folder };
+    let id = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if args.root.is_given() {
+        return Ok((args.root.path(), Some(id)));
+    }
+    let holds = |above: &&Path| Host::open(above).is_ok_and(|host| host.container(&id).is_ok());
+    match own.ancestors().skip(1).take(5).find(holds) {
+        Some(root) => Ok((root.to_path_buf(), Some(id))),
+        None => bail!("'{name}' is the folder of no container: no data root above it has one of that id"),
+    }
+}
+
+/// A container of the root.
+pub fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) -> Result<Found> {
+    let (container, more) = host.container(name)?;
+    findings.extend(more);
+    let (mut inspect, more) = layout::inspect_container(host.root(), host.stores(), &container);
+    findings.extend(more);
+    let (rootfs, more) = host.rootfs(&container)?;
+    findings.extend(more);
+    let mut as_it_was = !flags::over(args, &mut inspect, container.id.as_str())?;
+    if let Some((program, rest)) = args.image_and_command.split_first() {
+        inspect["Path"] = json!(program);
+        inspect["Args"] = json!(rest);
+        as_it_was = false;
+    }
+    if lifecycle::runtime::living(&inspect).is_some() {
+        beside(&mut inspect);
+    }
+    // The old terminal is gone with whoever sat at it.
+    inspect["Config"]["Tty"] = json!(args.process.tty);
+    Ok(Found { subject: Subject::Old(Box::new(container)), inspect, rootfs, as_it_was, name: None })
+}
+
+/// One that lives has its addresses; what runs beside it gets others.
+fn beside(inspect: &mut Value) {
+    let networks = inspect["NetworkSettings"]["Networks"].as_object_mut();
+    for network in networks.into_iter().flat_map(|map| map.values_mut()) {
+        for key in ["IPAddress", "GlobalIPv6Address", "MacAddress", "IPAMConfig"] {
+            network[key] = Value::Null;
+        }
+    }
+    for key in ["IPAddress", "GlobalIPv6Address", "MacAddress"] {
+        inspect["NetworkSettings"][key] = Value::Null;
+    }
+    inspect["Config"]["MacAddress"] = Value::Null;
+}
+
+/// A new container from an image of the root.
+pub fn new(host: &Host, args: &Args, id: &Id, findings: &mut Vec<Finding>) -> Result<Found> {
+    let (name, command) = args.image_and_command.split_first().expect("its absence was refused");
+    of_image(host, args, name, command, id, findings)
+}
+
+fn of_image(
+    host: &Host,
+    args: &Args,
+    name: &str,
+    command: &[String],
+    id: &Id,
+    findings: &mut Vec<Finding>,
+) -> Result<Found> {
+    let (image, rootfs) = image(host, name, findings)?;
+    let (document, more) = layout::inspect_image(host.root(), host.stores(), &image);
+    findings.extend(more);
+    let inspect = flags::record(args, &json!({ "config": document["Config"] }), name, command, id.as_str())?;
+    let name = args.life.name.clone();
+    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name })
+}
+
+fn image(host: &Host, name: &str, findings: &mut Vec<Finding>) -> Result<(Image, Rootfs)> {
+    let (image, more) =
+        host.image(name).map_err(|error| anyhow::anyhow!("Unable to find image '{name}' locally: {error}"))?;
+    findings.extend(more);
+    let (rootfs, more) = host.image_rootfs(&image)?;
+    findings.extend(more);
+    Ok((image, rootfs))
+}
+
+/// A new container as inspect JSON on stdin describes one, with what was typed over it.
+pub fn piped(host: &Host, args: &Args, id: &Id, notes: &mut Vec<String>, findings: &mut Vec<Finding>) -> Result<Found> {
+    const MOST: u64 = 16 << 20;
+    let mut text = String::new();
+    std::io::stdin().take(MOST).read_to_string(&mut text).context("cannot read stdin")?;
+    let document: Value = serde_json::from_str(&text).context("stdin is not docker's inspect JSON")?;
+    let mut described = match document {
+        Value::Array(list) if list.len() == 1 => list.into_iter().next().unwrap_or_default(),
+        Value::Array(list) => bail!("stdin describes {} containers, one is expected", list.len()),
+        one => one,
+    };
+    let command = &args.image_and_command[1..];
+    if described["HostConfig"].is_null() && described["RootFS"].is_object() {
+        let name = described["Id"].as_str().unwrap_or_default().to_string();
+        return of_image(host, args, &name, command, id, findings);
+    }
+    if !described["Config"].is_object() {
+        bail!("stdin describes no container: it has no 'Config'");
+    }
+    let (image, rootfs) = described_image(host, &described, findings)?;
+    let mut inspect = fresh(&mut described, id);
+    flags::over(args, &mut inspect, id.as_str())?;
+    if !command.is_empty() {
+        let entrypoint = flags::list(&inspect["Config"]["Entrypoint"]);
+        let mut all = entrypoint.into_iter().chain(command.iter().map(|word| json!(word)));
+        inspect["Path"] = all.next().unwrap_or_default();
+        inspect["Args"] = all.collect();
+        inspect["Config"]["Cmd"] = json!(command);
+    }
+    let name = args.life.name.clone().or_else(|| free_name(host, &described, notes));
+    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name })
+}
+
+/// By its id, else by the name that the container was made with.
+fn described_image(host: &Host, described: &Value, findings: &mut Vec<Finding>) -> Result<(Image, Rootfs)> {
+    let id = described["Image"].as_str().filter(|id| !id.is_empty());
+    let name = described["Config"]["Image"].as_str().filter(|name| !name.is_empty());
+    if let Some(found) = id.and_then(|id| image(host, id, findings).ok()) {
+        return Ok(found);
+    }
+    image(host, name.or(id).context("stdin describes a container without an image")?, findings)
+}
+
+/// What describes the container, without what belongs to the one that was.
+fn fresh(described: &mut Value, id: &Id) -> Value {
+    let old = described["Id"].as_str().unwrap_or_default().to_string();
+    let mut config = described["Config"].take();
+    if config["Hostname"].as_str().is_none_or(|name| name.is_empty() || old.starts_with(name)) {
+        config["Hostname"] = json!(id.short());
+    }
+    let mut host = described["HostConfig"].take();
+    if let Some(host) = host.as_object_mut() {
+        host.remove("ContainerIDFile");
+    }
+    let mut networks = described["NetworkSettings"]["Networks"].take();
+    for network in networks.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+        let kept = ["IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority"];
+        if let Some(network) = network.as_object_mut() {
+            network.retain(|key, _| kept.contains(&key.as_str()));
+            // Docker puts the id among the names.
+            if let Some(aliases) = network.get_mut("Aliases").and_then(Value::as_array_mut) {
+                aliases.retain(|alias| alias.as_str().is_none_or(|alias| alias.is_empty() || !old.starts_with(alias)));
+            }
+        }
+    }
+    let mut inspect = json!({
+        "Id": id.as_str(), "Path": described["Path"], "Args": described["Args"], "Config": config, "HostConfig": host,
+    });
+    if networks.as_object().is_some_and(|map| !map.is_empty()) {
+        inspect["NetworkSettings"] = json!({ "Networks": networks });
+    }
+    inspect
+}
+
+/// The name it had, where nobody has it here.
+fn free_name(host: &Host, described: &Value, notes: &mut Vec<String>) -> Option<String> {
+    let name = described["Name"].as_str()?.trim_start_matches('/').to_string();
+    let taken = host.containers().0.iter().any(|container| container.names.contains(&name));
+    if taken {
+        notes.push(format!("the name '{name}' is taken: it gets another one"));
+    }
+    (!taken && !name.is_empty()).then_some(name)
+}
