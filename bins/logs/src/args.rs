@@ -3,8 +3,6 @@
 use logfile::Tail;
 use model::Timestamp;
 
-use crate::time;
-
 /// Show what a container wrote: its standard output on stdout, its standard error on stderr
 #[derive(clap::Parser, Debug)]
 pub struct Args {
@@ -14,10 +12,10 @@ pub struct Args {
     #[arg(short, long)]
     pub follow: bool,
     /// Show entries since a time (2026-01-02T03:04:05Z, seconds since 1970) or a while ago (1h30m)
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = cli::moment::parse)]
     pub since: Option<Timestamp>,
     /// Show entries before a time or a while ago
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = cli::moment::parse)]
     pub until: Option<Timestamp>,
     /// Show only the last so many entries
     #[arg(short = 'n', long, value_name = "NUMBER", default_value = "all", value_parser = tail, allow_hyphen_values = true)]

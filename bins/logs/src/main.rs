@@ -3,7 +3,6 @@
 mod args;
 mod print;
 mod run;
-mod time;
 
 use std::process::ExitCode;
 

@@ -1,12 +1,12 @@
 //! What can be typed.
 
-/// Remove one or more containers that do not run
+/// Remove one or more containers
 #[derive(clap::Parser, Debug)]
 pub struct Args {
     /// Containers: id, name, or the beginning of an id
     #[arg(required = true, value_name = "CONTAINER")]
     pub containers: Vec<String>,
-    /// Take what is not there for removed; a container that runs is refused all the same
+    /// Force the removal of a running container (uses SIGKILL), and take what is not there for removed
     #[arg(short, long)]
     pub force: bool,
     /// Remove the anonymous volumes of the containers too

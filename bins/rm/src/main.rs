@@ -1,4 +1,4 @@
-//! `rm CONTAINER...` removes containers that do not run, with their files.
+//! `rm CONTAINER...` removes containers with their files; with `--force` ends them first.
 
 mod args;
 mod run;

@@ -1,11 +1,15 @@
 //! Removes one container after the other; one that cannot be removed keeps no other from it.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::bail;
 use cli::Outcome;
-use host::open_for_writing;
+use host::{Host, open_for_writing};
 use layout::docker_content::write::EditError;
+use lifecycle::{begin, end, events};
+use model::Id;
+use serde_json::Value;
 
 use crate::args::Args;
 
@@ -15,18 +19,41 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.containers.iter().any(|name| bare(name).is_empty()) {
         bail!("container name cannot be empty");
     }
+    let root = args.root.path();
+    lifecycle::sweep::all(&cli::note);
+    let known: Vec<_> = args.containers.iter().map(|name| Known::find(&root, &bare(name))).collect();
+    if args.force {
+        known.iter().flatten().try_for_each(|known| end::finish(&root, &known.id))?;
+    }
     let mut writer = open_for_writing(&args.root.path(), args.no_wait, cli::note).map_err(hinted)?;
     let mut out = cli::output::stdout();
     let mut failures = Vec::new();
-    for name in &args.containers {
+    for (name, known) in args.containers.iter().zip(&known) {
         match writer.remove_container(&bare(name), args.volumes) {
-            Ok(()) => writeln!(out, "{name}")?,
+            Ok(()) => {
+                known.iter().for_each(|known| events::tell(&root, &known.record, "destroy", &[]));
+                writeln!(out, "{name}")?
+            }
             Err(error) if args.force && error.is_missing() => cli::note(&error.to_string()),
             Err(error) => failures.push(hinted(error)),
         }
     }
     out.flush()?;
     Ok(Outcome::done().and_failures(failures))
+}
+
+/// A container of the root, as it is before it goes.
+struct Known {
+    id: Id,
+    record: Value,
+}
+
+impl Known {
+    fn find(root: &Path, name: &str) -> Option<Known> {
+        let (container, _) = Host::open(root).ok()?.container(name).ok()?;
+        let record = begin::raw(&root.join("containers").join(container.id.as_str())).ok()?;
+        Some(Known { id: container.id, record })
+    }
 }
 
 fn hinted(error: EditError) -> anyhow::Error {

@@ -57,6 +57,80 @@ impl Imported {
     }
 }
 
+/// An image that is made of another one and of what a container changed.
+#[derive(Clone, Debug)]
+pub struct Committed<'a> {
+    /// The config of the image below, as it lies.
+    pub below: &'a str,
+    /// What the image's containers get.
+    pub config: Config,
+    /// The config of the container itself.
+    pub container_config: Config,
+    /// The container's id.
+    pub container: &'a str,
+    /// When it was made.
+    pub created: Created,
+    /// Who made it.
+    pub author: &'a str,
+    /// The comment of this step.
+    pub comment: &'a str,
+    /// The layer; `None` where nothing was changed.
+    pub diff_id: Option<Digest>,
+}
+
+impl Committed<'_> {
+    /// The image's config as dockerd writes it (moby v20.10.24 image/image.go NewChildImage): history and layers of the image
+    /// below with one more, and none of its other words.
+    pub fn to_vec(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Deserialize)]
+        struct Below {
+            #[serde(default, deserialize_with = "or_default")]
+            architecture: String,
+            #[serde(default, deserialize_with = "or_default")]
+            variant: String,
+            #[serde(default, deserialize_with = "or_default")]
+            os: String,
+            #[serde(default, deserialize_with = "or_default")]
+            history: Vec<serde_json::Value>,
+            rootfs: BelowRootFs,
+        }
+        #[derive(Deserialize)]
+        struct BelowRootFs {
+            #[serde(default, deserialize_with = "or_default")]
+            diff_ids: Vec<String>,
+        }
+        let mut below: Below = serde_json::from_str(self.below)?;
+        let history = History {
+            created: self.created.clone(),
+            author: self.author.to_string(),
+            created_by: self.container_config.cmd.0.clone().unwrap_or_default().join(" "),
+            comment: self.comment.to_string(),
+        };
+        let mut step = serde_json::to_value(history)?;
+        match self.diff_id {
+            Some(diff_id) => below.rootfs.diff_ids.push(diff_id.to_string()),
+            None => step["empty_layer"] = true.into(),
+        }
+        below.history.push(step);
+        let mut object = Object::default();
+        object.set("architecture", &below.architecture);
+        if !self.author.is_empty() {
+            object.set("author", &self.author);
+        }
+        object.set("config", &self.config);
+        object.set("container", &self.container);
+        object.set("container_config", &self.container_config);
+        object.set("created", &self.created);
+        object.set("history", &below.history);
+        object.set("os", &below.os);
+        object.set("rootfs", &RootFs { kind: "layers", diff_ids: below.rootfs.diff_ids });
+        if !below.variant.is_empty() {
+            object.set("variant", &below.variant);
+        }
+        Ok(object.to_vec())
+    }
+}
+
 /// docker's `container.Config` of 20.10, in the order in which Go writes it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -2,7 +2,7 @@
 //!
 //! In reading order: how a program starts and ends ([`run`]), how old and docker's own spellings of flags are taken
 //! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is picked
-//! from a list ([`filter`]), whose columns are shown ([`era`]), what is
+//! from a list ([`filter`]), which moments are meant ([`moment`]), whose columns are shown ([`era`]), what is
 //! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`json`],
 //! [`table`], [`human`], [`format`]), and the man page and completions ([`spec`]).
 //!
@@ -15,6 +15,7 @@ pub mod format;
 pub mod human;
 pub mod json;
 pub mod message;
+pub mod moment;
 pub mod output;
 pub mod progress;
 pub mod root_arg;

@@ -107,6 +107,12 @@ pub fn raw(folder: &Path) -> Result<Value, LifeError> {
     serde_json::from_slice(&bytes).map_err(|error| at("read", &path)(error.into()))
 }
 
+/// The container's own host config, as it lies; null where it cannot be read.
+pub fn host_config(root: &Path, id: &model::Id) -> Value {
+    let path = root.join("containers").join(id.as_str()).join("hostconfig.json");
+    std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
 /// Changes the record of a container under the root's lock, held for this long only.
 pub fn update(root: &Path, container: &model::Id, change: impl FnOnce(&mut Value)) -> Result<(), LifeError> {
     let writer = Writer::open(root, Wait::Yes(&mut |_| ()))?;

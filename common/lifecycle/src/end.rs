@@ -75,6 +75,7 @@ pub fn stop(root: &Path, id: &Id, signal: Option<i32>, most: Option<Duration>, a
     let number = signal.unwrap_or(own);
     events::tell(root, &living.record, "kill", &[("signal", number.to_string())]);
     living.signal(number)?;
+    thaw(root, id, &living)?;
     // A negative time is without end, as docker has it since 20.10.
     let most = most.or(u64::try_from(patience).ok().map(Duration::from_secs));
     let mut status = sweep::UNSEEN;
@@ -93,11 +94,15 @@ pub fn stop(root: &Path, id: &Id, signal: Option<i32>, most: Option<Duration>, a
 /// names its own signal (moby v20.10.24 daemon/kill.go killWithSignal).
 pub fn kill(root: &Path, id: &Id, living: &Living, number: i32) -> Result<(), LifeError> {
     let own = living.record["Config"]["StopSignal"].as_str().and_then(launch::docker::signal);
-    if number == Signal::KILL.as_raw() || own.is_none_or(|own| own == number) {
+    let is_end = number == Signal::KILL.as_raw() || own.is_none_or(|own| own == number);
+    if is_end {
         begin::update(root, id, |record| record["HasBeenManuallyStopped"] = true.into())?;
     }
     events::tell(root, &living.record, "kill", &[("signal", number.to_string())]);
     living.signal(number)?;
+    if is_end {
+        thaw(root, id, living)?;
+    }
     if number == Signal::KILL.as_raw() {
         living.wait(None)?;
         recorded(root, id, 137)?;
@@ -107,6 +112,21 @@ pub fn kill(root: &Path, id: &Id, living: &Living, number: i32) -> Result<(), Li
 
 fn libc_term() -> i32 {
     Signal::TERM.as_raw()
+}
+
+/// Lets a halted container go on, so that it can take a signal.
+fn thaw(root: &Path, id: &Id, living: &Living) -> Result<(), LifeError> {
+    if living.record["State"]["Paused"] == true { freeze(root, id, false).map(drop) } else { Ok(()) }
+}
+
+/// Ends a container at once, which is then to be removed. One that does not run is none to end.
+pub fn finish(root: &Path, id: &Id) -> Result<(), LifeError> {
+    let attended = client::tell(id, Word::Enough { keep: true });
+    match living(root, id)? {
+        Some(living) => kill(root, id, &living, Signal::KILL.as_raw()),
+        None if attended => recorded(root, id, sweep::UNSEEN),
+        None => Ok(()),
+    }
 }
 
 /// Waits until the process beside a container has written its end, which takes it some instants. Where that process is
@@ -137,8 +157,8 @@ pub fn recorded(root: &Path, id: &Id, status: u8) -> Result<(), LifeError> {
 /// no freezer.
 pub fn freeze(root: &Path, id: &Id, frozen: bool) -> Result<bool, LifeError> {
     let record = begin::raw(&root.join("containers").join(id.as_str()))?;
-    let cgroup =
-        launch::cgroup::Cgroup::of(id.as_str(), record["HostConfig"]["CgroupParent"].as_str().unwrap_or_default());
+    let host = begin::host_config(root, id);
+    let cgroup = launch::cgroup::Cgroup::of(id.as_str(), host["CgroupParent"].as_str().unwrap_or_default());
     let done = cgroup.freeze(frozen).map_err(launch::StartError::from)?;
     if done {
         begin::update(root, id, |record| record["State"]["Paused"] = frozen.into())?;

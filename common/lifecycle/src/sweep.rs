@@ -58,8 +58,7 @@ fn write_end(root: &Path, id: &Id, status: u8) -> bool {
     if !before["State"]["Running"].as_bool().unwrap_or(false) {
         return true;
     }
-    let host = std::fs::read(root.join("containers").join(id.as_str()).join("hostconfig.json")).unwrap_or_default();
-    let host: serde_json::Value = serde_json::from_slice(&host).unwrap_or_default();
+    let host = begin::host_config(root, id);
     events::tell(root, &before, "die", &[("exitCode", status.to_string())]);
     if host["AutoRemove"].as_bool().unwrap_or(false) {
         let removed = Writer::open(root, Wait::Yes(&mut |_| ()))

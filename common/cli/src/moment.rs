@@ -1,4 +1,4 @@
-//! Times as docker's `--since` takes them (moby api/types/time/timestamp.go, v28.5.2).
+//! Moments as docker's `--since` takes them (moby api/types/time/timestamp.go, v28.5.2).
 
 use model::Timestamp;
 
@@ -12,7 +12,7 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
 
 fn ago(text: &str) -> Option<Timestamp> {
     let nanos = duration(text)?;
-    let now = cli::human::now();
+    let now = crate::human::now();
     let at = i128::from(now.seconds) * 1_000_000_000 + i128::from(now.nanos) - nanos;
     let seconds = i64::try_from(at.div_euclid(1_000_000_000)).ok()?;
     Some(Timestamp::new(seconds, at.rem_euclid(1_000_000_000) as u32))

@@ -1,0 +1,14 @@
+//! `commit`: makes an image of what a container changed.
+
+mod args;
+mod layer;
+mod plan;
+mod run;
+
+use std::process::ExitCode;
+
+use plan::Plan;
+
+fn main() -> ExitCode {
+    cli::run("commit", |args: args::Args| run::run(&args, Plan::new(&args)?))
+}

@@ -1,0 +1,60 @@
+//! Asks `ps`, and shows the lines of the container's processes.
+
+use std::io::Write;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cli::Outcome;
+use host::Host;
+use launch::cgroup::Cgroup;
+use lifecycle::end;
+
+use crate::args::Args;
+use crate::table;
+
+/// Shows the processes, in `ps`'s columns.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let root = args.root.path();
+    lifecycle::sweep::all(&cli::note);
+    let host = Host::open(&root)?;
+    let (container, _) = host.container(&args.container)?;
+    let Some(living) = end::living(&root, &container.id)? else {
+        bail!("Container {} is not running", container.id);
+    };
+    if living.record["State"]["Restarting"] == true {
+        bail!("Container {} is restarting, wait until the container is running", container.id);
+    }
+    let own = processes(&root, &container.id, living.pid);
+    let shown = table::of(&list(&args.options)?, &own)?;
+    let mut out = cli::stdout();
+    out.write_all(table::aligned(&shown).as_bytes())?;
+    Ok(out.flush().map(|()| Outcome::done())?)
+}
+
+/// What is in its cgroup; the first process alone where there are no cgroups.
+fn processes(root: &std::path::Path, id: &model::Id, pid: i32) -> Vec<i32> {
+    let parent = lifecycle::begin::host_config(root, id)["CgroupParent"].as_str().unwrap_or_default().to_string();
+    let mut all = Cgroup::of(id.as_str(), &parent).processes();
+    if !all.contains(&pid) {
+        all.push(pid);
+    }
+    all
+}
+
+/// The host's `ps`: in PATH there may be ours, which lists containers.
+fn program() -> &'static str {
+    ["/usr/bin/ps", "/bin/ps"].into_iter().find(|path| std::path::Path::new(path).exists()).unwrap_or("ps")
+}
+
+/// What `ps` prints with these options.
+fn list(options: &[String]) -> Result<String> {
+    let usual = ["-ef".to_string()];
+    let options = if options.is_empty() { &usual[..] } else { options };
+    // Options may come as one word, as in `top web "-o pid,args"` (moby v20.10.24 daemon/top_unix.go).
+    let words = options.iter().flat_map(|option| option.split_whitespace());
+    let out = Command::new(program()).args(words).output().context("cannot run the host's ps")?;
+    if !out.status.success() {
+        bail!("Error running ps: {}", String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
