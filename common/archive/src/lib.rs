@@ -1,8 +1,8 @@
 //! Images in a file: docker-archive of every age, OCI layout, unpacked or as a tar.
 //!
-//! In reading order: what a tar's beginning tells ([`sniff`]), what the documents inside say ([`manifest`], [`config`], [`v1`]), how
+//! In reading order: what a tar's beginning tells ([`mod@sniff`]), what the documents inside say ([`manifest`], [`config`], [`v1`]), how
 //! images are put together from them in whatever order they come ([`catalogue`]), reading as a stream ([`read`]), and
-//! writing with the manifest first ([`write`]). [`gojson`] spells JSON as Go does, since ids depend on it.
+//! writing with the manifest first ([`mod@write`]). [`gojson`] spells JSON as Go does, since ids depend on it.
 //!
 //! Nothing here may know hosts, drivers, or where a layer's files go: layers go in and out as tar streams.
 

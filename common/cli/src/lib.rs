@@ -1,10 +1,10 @@
 //! What all programs share towards the person.
 //!
-//! In reading order: how a program starts and ends ([`run`]), how old and docker's own spellings of flags are taken
+//! In reading order: how a program starts and ends ([`mod@run`]), how old and docker's own spellings of flags are taken
 //! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is picked
 //! from a list ([`filter`]), which moments are meant ([`moment`]), whose columns are shown ([`era`]), what is
 //! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`json`],
-//! [`table`], [`human`], [`format`]), and the man page and completions ([`spec`]).
+//! [`table`], [`human`], [`mod@format`]), and the man page and completions ([`spec`]).
 //!
 //! Nothing here may know where anything is stored.
 

@@ -4,7 +4,7 @@
 //! it out. The rules of safety: pivot first, mount after; reach sources of the host and targets of the image by handle,
 //! never by one joined path; run nothing of the image on the host's side.
 //!
-//! In reading order: [`spec`], [`capability`], [`users`], [`docker`], [`start`], `inside`, [`join`], [`cgroup`], [`seccomp`].
+//! In reading order: [`spec`], [`capability`], [`users`], [`docker`], [`mod@start`], `inside`, [`join`], [`cgroup`], [`seccomp`].
 //!
 //! Nothing here may know layouts, drivers, archives.
 

@@ -1,7 +1,7 @@
 //! What a container is to be: every namespace, mount, limit and right, decided before anything is done.
 //!
 //! A [`Spec`] is plain data. It is made from docker's inspect JSON by [`crate::docker`], shown by `run --plan`, and
-//! carried out by [`crate::start`]. Nothing in it is looked up later: names of users are numbers, variables are joined.
+//! carried out by [`mod@crate::start`]. Nothing in it is looked up later: names of users are numbers, variables are joined.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //!
 //! Everything else in the workspace speaks these types. In reading order: what a file is ([`path`], [`time`],
 //! [`digest`], [`entry`]), how files stream ([`stream`]), what a host records ([`store`], [`image`], [`container`],
-//! [`network`], [`volume`]), how people name images ([`reference`]), and what went wrong while reading it ([`finding`]).
+//! [`network`], [`volume`]), how people name images ([`mod@reference`]), and what went wrong while reading it ([`finding`]).
 //!
 //! Nothing here may know files, on-disk formats, generations' field names, or serde.
 

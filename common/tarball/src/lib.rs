@@ -2,7 +2,7 @@
 //!
 //! In reading order: a header [`block`], the extended headers of [`pax`], [`sparse`] maps and access control lists
 //! ([`acl`]), what a member says ([`header`]), the archive as [`record`]s whose bytes joined are the archive, entries
-//! ([`read`], [`write`]), layers without their content ([`split`], checked with [`crc`]), [`compress`]ion and
+//! ([`read`], [`mod@write`]), layers without their content ([`split`], checked with [`crc`]), [`compress`]ion and
 //! [`hash`]es.
 //!
 //! Nothing here may know where a tar came from, or images. Nothing here opens a file.

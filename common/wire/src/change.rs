@@ -1,7 +1,7 @@
 //! What is to be done to a namespace for a plan, and how it is undone.
 //!
-//! [`compare`] is data in, data out: plan and live state in, [`Step`]s, their [`Undo`]s and [`Conflict`]s out. [`make`]
-//! does the steps, [`unmake`] undoes.
+//! [`mod@compare`] is data in, data out: plan and live state in, [`Step`]s, their [`Undo`](crate::state::Undo)s and [`Conflict`]s out. [`mod@make`]
+//! does the steps, [`mod@unmake`] undoes.
 
 mod compare;
 mod iptables;

@@ -1,7 +1,7 @@
 //! containerd alone: `io.containerd.metadata.v1.bolt/meta.db`, one store a namespace (docs/layouts/containerd.md).
 //!
 //! In reading order: [`metadata`] (the database that names everything), [`content`] (blobs), [`snapshots`] (layers),
-//! [`images`], [`containers`], [`inspect`]. Leases only keep things from being collected, and are not read.
+//! [`mod@images`], [`mod@containers`], [`inspect`]. Leases only keep things from being collected, and are not read.
 
 mod containers;
 pub(crate) mod content;

@@ -1,6 +1,6 @@
 //! Podman, Buildah and CRI-O: containers/storage, with libpod's database beside it (docs/layouts/containers-storage.md).
 //!
-//! In reading order: [`records`] (the lists of layers, images and containers), [`libpod`] (the database), [`containers`],
+//! In reading order: [`records`] (the lists of layers, images and containers), [`libpod`] (the database), [`mod@containers`],
 //! [`inspect`].
 
 mod containers;
