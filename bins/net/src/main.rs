@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod diff;
 mod down;
+mod files;
 mod input;
 mod ls;
 mod plan;

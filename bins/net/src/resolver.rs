@@ -17,7 +17,7 @@ use cli::Outcome;
 use model::Protocol;
 use wire::namespace::Namespace;
 use wire::netlink::Socket;
-use wire::resolver::{Names, answer, failure};
+use wire::resolver::{Names, answer, failure, is_short};
 use wire::state::Store;
 use wire::{Family, Is, Match, Prefix, Rule, RuleSet, Table, Target};
 
@@ -135,12 +135,23 @@ impl Job {
             return failure(question, NO_SUCH_NAME);
         }
         let own = state.configs.containers.iter().find(|container| container.id == self.id);
+        let options = own.map(|container| &*container.dns.options).unwrap_or_default();
+        if asks_for_dots(options) && is_short(question) {
+            return failure(question, 0);
+        }
         let servers = servers(own.map(|container| &*container.dns.servers).unwrap_or_default());
         servers.into_iter().find_map(|server| ask(server).ok()).unwrap_or_else(|| failure(question, REFUSED))
     }
 }
 
-/// Those that the container asked for, else the host's.
+/// Whether the container set `ndots` above 0: then names without a dot are for its search domains, and are not asked for
+/// outside as they are (moby v20.10.24 libnetwork/resolver.go, ServeDNS, NdotsSet).
+fn asks_for_dots(options: &[String]) -> bool {
+    let given = options.iter().filter_map(|option| option.strip_prefix("ndots:")?.parse::<u32>().ok());
+    given.into_iter().any(|dots| dots > 0)
+}
+
+/// Those that the container asked for, else the host's: also one on loopback, since it is asked from the host.
 fn servers(asked: &[String]) -> Vec<SocketAddr> {
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let of_host = text.lines().filter_map(|line| line.strip_prefix("nameserver ")).map(str::to_owned);

@@ -12,7 +12,7 @@ use wire::config::Configs;
 use wire::{Plan, Selection};
 
 use crate::args::UpArgs;
-use crate::{input, resolver};
+use crate::{files, input, resolver};
 
 /// Reads, refuses or makes, and says what is up.
 pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
@@ -23,16 +23,17 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     place(&mut read.configs, &ids, args)?;
     let attached = open(&args.state.state_dir)?.up(read.configs, &ids, &daemon, args.dry_run);
     let attached = attached.map_err(explain)?;
-    let Attached { plan, steps, findings: more } = attached;
+    let Attached { plan, steps, findings: more, configs: up } = attached;
     findings.extend(more);
     if !args.dry_run {
+        files::write(&args.state.state_dir, &up, &plan)?;
         names(&plan, &args.state.state_dir)?;
     }
     let mut stdout = cli::stdout();
     if args.dry_run {
         steps.iter().try_for_each(|step| writeln!(stdout, "{step}"))?;
     } else if !args.quiet {
-        let mut table = Table::new(["CONTAINER", "NETWORK", "ADDRESS", "MAC ADDRESS", "PORTS"]);
+        let mut table = Table::new(["CONTAINER", "NETWORK", "ADDRESS", "MAC ADDRESS", "PORTS", "FILES"]);
         for veth in plan.veths.iter().filter(|veth| ids.contains(&veth.container.0)) {
             let of = |port: &&wire::Port| veth.addresses.iter().any(|prefix| prefix.address == port.address);
             let ports = plan.ports.iter().filter(of).map(|port| {
@@ -42,7 +43,8 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
             let addresses: Vec<_> = veth.addresses.iter().map(ToString::to_string).collect();
             let mac = wire::render::rows::mac(veth.mac);
             let ports = ports.collect::<Vec<_>>().join(", ");
-            table.row([veth.container.1.clone(), veth.network.clone(), addresses.join(", "), mac, ports]);
+            let files = files::folder(&args.state.state_dir, &veth.container.0)?.display().to_string();
+            table.row([veth.container.1.clone(), veth.network.clone(), addresses.join(", "), mac, ports, files]);
         }
         stdout.write_all(table.text().as_bytes())?;
     }

@@ -203,3 +203,26 @@ fn what_stands_against_it_is_named_and_nothing_is_changed() {
         0
     );
 }
+
+#[test]
+fn hosts_and_resolv_conf_are_there_while_the_container_is_up() {
+    let lab = Lab::new();
+    let (web, db) = (Kept::new(), Kept::new());
+    let mut linked = container("web", web.0.id(), "bridge", json!({}));
+    linked["HostConfig"]["Links"] = json!(["/db:/web/store"]);
+    linked["Config"] = json!({ "Hostname": "front" });
+    let input = json!([network("one", "10.1.0.0/24", false), linked, container("db", db.0.id(), "bridge", json!({})),]);
+    lab.up(&input.to_string());
+    let files = || {
+        let folders = fs::read_dir(lab.state.path()).unwrap().map(|entry| entry.unwrap().path());
+        let folder = folders.into_iter().find(|path| path.extension().is_some_and(|end| end == "files"));
+        folder.map(|folder| folder.join(format!("{:0>64}", "web")))
+    };
+    let web_files = files().unwrap();
+    let hosts = fs::read_to_string(web_files.join("hosts")).unwrap();
+    let own = "172.17.0.2\tstore 000000000000 db\n172.17.0.3\tfront\n";
+    assert_eq!(hosts, format!("{}{own}", wire::files::HOSTS));
+    assert!(fs::read_to_string(web_files.join("resolv.conf")).unwrap().contains("nameserver "));
+    lab.down();
+    assert_eq!(files(), None);
+}

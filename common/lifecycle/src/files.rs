@@ -9,6 +9,7 @@ use host::Host;
 use model::{EntryPath, Finding, HostPath, Kind, Rootfs, Source};
 use serde_json::Value;
 use storage::dialect::Dialect;
+use wire::files::{HOSTS, RESOLVER, resolv_conf};
 
 use crate::LifeError;
 use crate::links::Line;
@@ -76,7 +77,7 @@ pub fn etc(record: &Value, connected: Option<&Connected>, links: &[Line]) -> Vec
     }
     let theirs = of_host("/etc/resolv.conf");
     // On networks of the user's our own resolver answers, and asks the servers that the record names.
-    let asked = if answers_names(record) { vec!["127.0.0.11".to_string()] } else { list("Dns") };
+    let asked = if answers_names(record) { vec![RESOLVER.to_string()] } else { list("Dns") };
     let mut options = list("DnsOptions");
     if answers_names(record) && !options.iter().any(|option| option.starts_with("ndots:")) {
         options.push("ndots:0".to_string());
@@ -90,51 +91,4 @@ pub fn etc(record: &Value, connected: Option<&Connected>, links: &[Line]) -> Vec
 pub fn answers_names(record: &Value) -> bool {
     let mode = record["HostConfig"]["NetworkMode"].as_str().unwrap_or("none");
     !matches!(mode, "" | "default" | "bridge" | "none" | "host") && !mode.starts_with("container:")
-}
-
-/// What every container finds in its `hosts` (moby v20.10.24 libnetwork/etchosts/etchosts.go).
-const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
-                     ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
-
-/// The host's own, but for what the record says; a server on loopback answers nobody inside, so it goes, and where none is
-/// left docker takes Google's (moby v20.10.24 libnetwork/resolvconf/resolvconf.go FilterResolvDNS).
-fn resolv_conf(theirs: &str, servers: &[String], search: &[String], options: &[String]) -> String {
-    let local =
-        |line: &str| line.split_whitespace().nth(1).is_some_and(|server| server.starts_with("127.") || server == "::1");
-    let keep = |line: &&str| match line.split_whitespace().next() {
-        Some("nameserver") => servers.is_empty() && !local(line),
-        Some("search" | "domain") => search.is_empty(),
-        Some("options") => options.is_empty(),
-        _ => false,
-    };
-    let mut lines: Vec<String> = theirs.lines().filter(keep).map(str::to_string).collect();
-    lines.extend(servers.iter().map(|server| format!("nameserver {server}")));
-    if !lines.iter().any(|line| line.starts_with("nameserver")) {
-        lines.extend(["nameserver 8.8.8.8".to_string(), "nameserver 8.8.4.4".to_string()]);
-    }
-    if !search.is_empty() && search != ["."] {
-        lines.push(format!("search {}", search.join(" ")));
-    }
-    if !options.is_empty() {
-        lines.push(format!("options {}", options.join(" ")));
-    }
-    lines.join("\n") + "\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers_on_loopback_are_not_handed_on() {
-        let own = |list: &[&str]| list.iter().map(|text| text.to_string()).collect::<Vec<_>>();
-        let theirs = "# note\nnameserver 127.0.0.53\nnameserver 10.0.0.1\nsearch lan\noptions edns0\n";
-        for (servers, search, options, said) in [
-            (vec![], vec![], vec![], "nameserver 10.0.0.1\nsearch lan\noptions edns0\n"),
-            (own(&["1.1.1.1"]), own(&["."]), own(&["ndots:1"]), "nameserver 1.1.1.1\noptions ndots:1\n"),
-        ] {
-            assert_eq!(resolv_conf(theirs, &servers, &search, &options), said);
-        }
-        assert_eq!(resolv_conf("nameserver 127.0.0.1\n", &[], &[], &[]), "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
-    }
 }

@@ -48,6 +48,8 @@ pub struct Attached {
     pub steps: Vec<Step>,
     /// What was wrong with the configs.
     pub findings: Vec<Finding>,
+    /// What is up now, with its addresses and ports; with a dry run, what was before.
+    pub configs: Configs,
 }
 
 /// What is common to all work in a namespace.
@@ -77,7 +79,7 @@ impl Attacher {
         }
         let steps = changes.steps;
         if dry || steps.is_empty() {
-            return Ok(Attached { plan, steps, findings });
+            return Ok(Attached { plan, steps, findings, configs: state.configs });
         }
         let before = state.clone();
         state.read = merged
@@ -94,7 +96,7 @@ impl Attacher {
             Ok(()) => {
                 state.complete = true;
                 self.store.write(&state)?;
-                Ok(Attached { plan, steps, findings })
+                Ok(Attached { plan, steps, findings, configs: state.configs })
             }
             Err(error) => {
                 self.back(&before, &state, daemon)?;

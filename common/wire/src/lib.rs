@@ -14,6 +14,7 @@ pub mod change;
 pub mod config;
 mod daemon;
 mod dialect;
+pub mod files;
 pub mod inspect;
 pub mod live;
 pub mod namespace;

@@ -43,15 +43,27 @@ impl Namespace {
         Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
     }
 
-    /// Does work in it, on a thread of its own.
-    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
-                Ok(work())
-            });
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    /// Does work in it. This thread is back where it was when it returns; others do not notice.
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        let home = Namespace::current()?;
+        self.enter()?;
+        let back = Back(&home);
+        let done = work();
+        drop(back);
+        Ok(done)
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        Ok(move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?)
+    }
+}
+
+/// Leads the thread home, also where the work panics.
+struct Back<'a>(&'a Namespace);
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        self.0.enter().expect("a thread may go back to the network namespace that it came from");
     }
 }
 

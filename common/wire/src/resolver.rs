@@ -95,7 +95,12 @@ pub fn answer(question: &[u8], names: &Names) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// That a question cannot be answered: nobody to be asked is there (RFC 1035, RCODE 2), or none has it (RCODE 3).
+/// Whether a question is for the address of a name without a dot.
+pub fn is_short(question: &[u8]) -> bool {
+    read(question).is_some_and(|(name, kind, _)| [A, AAAA].contains(&kind) && !name.contains('.'))
+}
+
+/// That there is no record (0), or a question cannot be answered: nobody to be asked is there (RFC 1035, RCODE 2), or none has it (RCODE 3).
 pub fn failure(question: &[u8], code: u8) -> Vec<u8> {
     let end = read(question).map_or(12.min(question.len()), |(_, _, end)| end);
     let mut text = question[..end].to_vec();
@@ -123,8 +128,13 @@ fn read(question: &[u8]) -> Option<(String, u16, usize)> {
     (number(at + 3)? == 1).then_some((name.join("."), number(at + 1)?, at + 5))
 }
 
-/// The address of `2.0.18.172.in-addr.arpa`.
+/// The address of `2.0.18.172.in-addr.arpa`, or of the 32 digits of IPv6 before `ip6.arpa`.
 fn reversed(name: &str) -> Option<IpAddr> {
+    if let Some(digits) = name.strip_suffix(".ip6.arpa") {
+        let digits: String = digits.split('.').rev().collect();
+        let number = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32)?;
+        return Some(std::net::Ipv6Addr::from(number).into());
+    }
     let parts: Vec<u8> =
         name.strip_suffix(".in-addr.arpa")?.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
     Some(<[u8; 4]>::try_from(parts).ok()?.into())
@@ -144,7 +154,8 @@ mod tests {
     fn names(id: &str) -> Names {
         let json = r#"[{"Name":"n1","Id":"n","Driver":"bridge","IPAM":{},"Internal":false},
             {"Id":"aaaaaaaaaaaaaaaa","Name":"/Web","State":{"Running":true},"Config":{},"HostConfig":{"NetworkMode":"n1"},
-             "NetworkSettings":{"Networks":{"n1":{"IPAddress":"172.18.0.2","IPPrefixLen":16,"Aliases":["www"]}}}},
+             "NetworkSettings":{"Networks":{"n1":{"IPAddress":"172.18.0.2","IPPrefixLen":16,"Aliases":["www"],
+              "GlobalIPv6Address":"fd00::2","GlobalIPv6PrefixLen":64}}}},
             {"Id":"bbbbbbbbbbbbbbbb","Name":"/db","State":{"Running":true},"Config":{},"HostConfig":{"NetworkMode":"n1"},
              "NetworkSettings":{"Networks":{"n1":{"IPAddress":"172.18.0.3","IPPrefixLen":16,"Links":["Web:front"]}}}},
             {"Id":"cccccccccccccccc","Name":"/far","State":{"Running":true},"Config":{},"HostConfig":{},
@@ -173,7 +184,10 @@ mod tests {
             check(name, A, Some((1, web)));
         }
         check("db", A, Some((1, &[172, 18, 0, 3])));
-        check("web", AAAA, Some((0, &[])));
+        check("db", AAAA, Some((0, &[])));
+        check("web", AAAA, Some((1, &[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2])));
+        let six = format!("2.{}0.0.d.f.ip6.arpa", "0.".repeat(27));
+        check(&six, PTR, Some((1, &labels("web.n1"))));
         check("2.0.18.172.in-addr.arpa", PTR, Some((1, &labels("web.n1"))));
         check("far", A, None);
         check("example.org", A, None);

@@ -154,6 +154,12 @@ impl Store {
         }
     }
 
+    /// Where the files of containers that are up lie: a folder for each, by its id.
+    pub fn files(dir: &Path) -> Result<PathBuf, StateError> {
+        let name = cookie().map_err(|source| StateError::File { path: dir.to_owned(), source })?;
+        Ok(dir.join(format!("{name}.files")))
+    }
+
     fn path(&self) -> PathBuf {
         self.dir.join(format!("{}.json", self.name))
     }

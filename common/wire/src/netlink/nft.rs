@@ -13,6 +13,7 @@ const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 const SUBSYSTEM: u16 = 10;
 const NEW_TABLE: u16 = SUBSYSTEM << 8;
+const GET_TABLE: u16 = SUBSYSTEM << 8 | 1;
 const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
 const GET_CHAIN: u16 = SUBSYSTEM << 8 | 4;
@@ -22,6 +23,7 @@ const GET_RULE: u16 = SUBSYSTEM << 8 | 7;
 const ACK: u16 = 4;
 const DUMP: u16 = 0x300;
 const CREATE: u16 = 0x400;
+const EXCLUSIVE: u16 = 0x200;
 const APPEND: u16 = 0x800;
 
 const REGISTER: u32 = 1;
@@ -61,26 +63,44 @@ pub struct OwnRule {
 
 impl Socket {
     /// Puts our own tables in place of what they were, in one step: all of it or nothing.
+    ///
+    /// Only a table that is there is removed: the kernel frees what was removed before it lets go of the socket, and waits
+    /// for some milliseconds until nobody uses it any more (linux/net/netfilter/nf_tables_api.c, nft_rcv_nl_event).
     pub fn replace_rules(&self, rules: &RuleSet) -> Result<(), NetlinkError> {
+        let there = self.own_tables()?;
+        let wanted = |family: &Family| rules.rules.iter().any(|rule| rule.family == *family);
+        let wanted: Vec<Family> = [Family::V4, Family::V6].into_iter().filter(wanted).collect();
+        let Some(&last) = wanted.last().or(there.last()) else { return Ok(()) };
         let mut batch = Batch::default();
         batch.begin(BATCH_BEGIN, 0, &generic(None, SUBSYSTEM));
-        for family in [Family::V4, Family::V6] {
-            // A table can only be removed where it is: so it is made first.
-            table(&mut batch, NEW_TABLE, CREATE, family);
-            table(&mut batch, DELETE_TABLE, 0, family);
-            if rules.rules.iter().any(|rule| rule.family == family) {
-                table(&mut batch, NEW_TABLE, CREATE, family);
-                Table::ALL.iter().for_each(|table| add_table(&mut batch, rules, family, *table));
-            }
+        there.iter().for_each(|family| table(&mut batch, DELETE_TABLE, 0, *family));
+        for &family in &wanted {
+            // Whoever made it meanwhile makes this fail, whole.
+            table(&mut batch, NEW_TABLE, CREATE | EXCLUSIVE, family);
+            Table::ALL.iter().for_each(|table| add_table(&mut batch, rules, family, *table));
         }
         // The last message before the end is the one that answers.
-        table(&mut batch, NEW_TABLE, CREATE | ACK, Family::V4);
-        if !rules.rules.iter().any(|rule| rule.family == Family::V4) {
-            table(&mut batch, DELETE_TABLE, ACK, Family::V4);
+        table(&mut batch, NEW_TABLE, CREATE | ACK, last);
+        if wanted.is_empty() {
+            table(&mut batch, DELETE_TABLE, ACK, last);
         }
         let total = batch.sequence();
         batch.begin(BATCH_END, 0, &generic(None, SUBSYSTEM));
         self.send_until(&batch, total)
+    }
+
+    /// The families in which we have a table.
+    fn own_tables(&self) -> Result<Vec<Family>, NetlinkError> {
+        let mut there = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            let mut batch = Batch::default();
+            table(&mut batch, GET_TABLE, 0, family);
+            match self.exchange(&batch, |_, _| there.push(family)) {
+                Err(error) if error.code() == Some(libc::ENOENT) => {}
+                other => other?,
+            }
+        }
+        Ok(there)
     }
 
     /// The rules of our own tables, in order.

@@ -1,5 +1,6 @@
 //! A netlink socket: one batch out, its answers in.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -51,10 +52,14 @@ impl From<rustix::io::Errno> for NetlinkError {
     }
 }
 
+/// Room for one answer: the kernel gives lists in parts of at most 32 KiB (linux/net/netlink/af_netlink.c, netlink_dump).
+const ANSWER: usize = 64 << 10;
+
 /// A socket of the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
+    answer: RefCell<Vec<u8>>,
 }
 
 impl Socket {
@@ -75,7 +80,7 @@ impl Socket {
         // Answers of large batches have to wait somewhere; without the privilege the default has to do.
         let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::SndBufForce, &SEND_BUFFER);
         let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::RcvBufForce, &SEND_BUFFER);
-        Ok(Socket { fd })
+        Ok(Socket { fd, answer: RefCell::new(vec![0; ANSWER]) })
     }
 
     /// Sends a batch and waits for the answer to its last message.
@@ -96,7 +101,7 @@ impl Socket {
     fn converse(&self, batch: &Batch, total: u32, mut each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
         let kernel = SocketAddrNetlink::new(0, 0);
         rustix::net::sendto(&self.fd, batch.bytes(), SendFlags::empty(), &kernel)?;
-        let mut buffer = vec![0u8; 256 << 10];
+        let mut buffer = self.answer.borrow_mut();
         loop {
             let (length, _) = rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty())?;
             let mut rest = &buffer[..length];
