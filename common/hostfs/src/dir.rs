@@ -6,14 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::Xattrs;
+use model::{Finding, Xattrs};
 use rustix::fs::{FileType, OFlags, RawDir};
 
 use crate::error::Problem;
 use crate::file::File;
 use crate::os;
-use crate::packed::Packed;
-use crate::stat::Stat;
+use crate::stat::{FileKind, Stat};
+use crate::tree::Tree;
 
 /// An open directory. Its names are taken one component at a time and never followed.
 pub struct Dir(Place);
@@ -21,7 +21,7 @@ pub struct Dir(Place);
 enum Place {
     /// The handle, and whether it was listed: its position is then no longer at the beginning.
     Kernel(OwnedFd, AtomicBool),
-    Packed(Arc<Packed>, usize),
+    Tree(Arc<dyn Tree>, u64),
 }
 
 /// One name of a directory, as listed.
@@ -40,8 +40,13 @@ impl Dir {
         Dir(Place::Kernel(fd, AtomicBool::new(false)))
     }
 
-    pub(crate) fn packed(packed: Arc<Packed>, node: usize) -> Dir {
-        Dir(Place::Packed(packed, node))
+    /// A directory of a tree.
+    pub fn of_tree(tree: Arc<dyn Tree>, node: u64) -> Result<Dir, Problem> {
+        match tree.stat(node)?.kind {
+            FileKind::Directory => Ok(Dir(Place::Tree(tree, node))),
+            FileKind::Symlink => Err(Problem::Symlink),
+            _ => Err(Problem::NotDir),
+        }
     }
 
     /// All names but `.` and `..`, sorted by bytes.
@@ -53,7 +58,7 @@ impl Dir {
                 listed(again.as_fd())
             }
             Place::Kernel(fd, _) => listed(fd.as_fd()),
-            Place::Packed(packed, node) => Ok(packed.entries(*node)),
+            Place::Tree(tree, node) => tree.entries(*node),
         }
     }
 
@@ -61,7 +66,7 @@ impl Dir {
     pub fn stat(&self, name: &[u8]) -> Result<Stat, Problem> {
         match &self.0 {
             Place::Kernel(fd, _) => Ok(os::stat_child(fd.as_fd(), &text(name)?)?),
-            Place::Packed(packed, node) => Ok(packed.stat(packed.child(*node, name)?)),
+            Place::Tree(tree, node) => tree.stat(tree.child(*node, name)?),
         }
     }
 
@@ -69,7 +74,7 @@ impl Dir {
     pub fn stat_self(&self) -> Result<Stat, Problem> {
         match &self.0 {
             Place::Kernel(fd, _) => Ok(os::stat(fd.as_fd())?),
-            Place::Packed(packed, node) => Ok(packed.stat(*node)),
+            Place::Tree(tree, node) => tree.stat(*node),
         }
     }
 
@@ -77,7 +82,7 @@ impl Dir {
     pub fn xattrs(&self, name: &[u8]) -> Result<Xattrs, Problem> {
         match &self.0 {
             Place::Kernel(fd, _) => Ok(os::xattrs_child(fd.as_fd(), &text(name)?)?),
-            Place::Packed(packed, node) => Ok(packed.xattrs(packed.child(*node, name)?)),
+            Place::Tree(tree, node) => tree.xattrs(tree.child(*node, name)?),
         }
     }
 
@@ -85,7 +90,7 @@ impl Dir {
     pub fn xattrs_self(&self) -> Result<Xattrs, Problem> {
         match &self.0 {
             Place::Kernel(fd, _) => Ok(os::xattrs(fd.as_fd())?),
-            Place::Packed(packed, node) => Ok(packed.xattrs(*node)),
+            Place::Tree(tree, node) => tree.xattrs(*node),
         }
     }
 
@@ -93,7 +98,7 @@ impl Dir {
     pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>, Problem> {
         match &self.0 {
             Place::Kernel(fd, _) => Ok(os::read_link(fd.as_fd(), &text(name)?)?),
-            Place::Packed(packed, node) => packed.read_link(packed.child(*node, name)?),
+            Place::Tree(tree, node) => tree.read_link(tree.child(*node, name)?),
         }
     }
 
@@ -102,7 +107,7 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
         match &self.0 {
             Place::Kernel(fd, _) => Ok(Dir::new(os::open_child(fd.as_fd(), &text(name)?, flags)?)),
-            Place::Packed(packed, node) => Ok(Dir::packed(packed.clone(), packed.dir(packed.child(*node, name)?)?)),
+            Place::Tree(tree, node) => Dir::of_tree(tree.clone(), tree.child(*node, name)?),
         }
     }
 
@@ -114,7 +119,7 @@ impl Dir {
                     os::open_regular(os::open_child(fd.as_fd(), &text(name)?, OFlags::RDONLY | OFlags::NONBLOCK))?;
                 Ok(File::new(fd, stat))
             }
-            Place::Packed(packed, node) => Ok(File::packed(packed.clone(), packed.file(packed.child(*node, name)?)?)),
+            Place::Tree(tree, node) => File::of_tree(tree.clone(), tree.child(*node, name)?),
         }
     }
 
@@ -122,7 +127,15 @@ impl Dir {
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             Place::Kernel(fd, _) => Some(fd.as_fd()),
-            Place::Packed(..) => None,
+            Place::Tree(..) => None,
+        }
+    }
+
+    /// Damage that was found in the tree behind it since this was last asked.
+    pub fn take_findings(&self) -> Vec<Finding> {
+        match &self.0 {
+            Place::Kernel(..) => Vec::new(),
+            Place::Tree(tree, _) => tree.take_findings(),
         }
     }
 }

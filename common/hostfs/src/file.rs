@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use crate::error::Problem;
 use crate::os;
-use crate::packed::Packed;
-use crate::stat::Stat;
+use crate::stat::{FileKind, Stat};
+use crate::tree::Tree;
 
 /// An open regular file. Reads from its own position; [`File::read_at`] from any.
 pub struct File {
@@ -22,7 +22,7 @@ pub struct File {
 
 enum Place {
     Kernel(OwnedFd),
-    Packed(Arc<Packed>, usize),
+    Tree(Arc<dyn Tree>, u64),
 }
 
 impl File {
@@ -30,9 +30,14 @@ impl File {
         File { place: Place::Kernel(fd), stat, at: 0 }
     }
 
-    pub(crate) fn packed(packed: Arc<Packed>, node: usize) -> File {
-        let stat = packed.stat(node);
-        File { place: Place::Packed(packed, node), stat, at: 0 }
+    /// A regular file of a tree.
+    pub fn of_tree(tree: Arc<dyn Tree>, node: u64) -> Result<File, Problem> {
+        let stat = tree.stat(node)?;
+        match stat.kind {
+            FileKind::File => Ok(File { place: Place::Tree(tree, node), stat, at: 0 }),
+            FileKind::Symlink => Err(Problem::Symlink),
+            other => Err(Problem::NotFile(other.words())),
+        }
     }
 
     /// Attributes, as they were when it was opened.
@@ -44,7 +49,7 @@ impl File {
     pub fn xattrs(&self) -> Result<Xattrs, Problem> {
         match &self.place {
             Place::Kernel(fd) => Ok(os::xattrs(fd.as_fd())?),
-            Place::Packed(packed, node) => Ok(packed.xattrs(*node)),
+            Place::Tree(tree, node) => tree.xattrs(*node),
         }
     }
 
@@ -52,7 +57,7 @@ impl File {
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let fd = match &self.place {
             Place::Kernel(fd) => fd,
-            Place::Packed(packed, node) => return packed.read_at(*node, buffer, offset),
+            Place::Tree(tree, node) => return tree.read_at(*node, buffer, offset),
         };
         loop {
             match rustix::io::pread(fd, &mut *buffer, offset) {
@@ -87,7 +92,7 @@ impl File {
     pub fn extents(&self) -> Result<Vec<Extent>, Problem> {
         let fd = match &self.place {
             Place::Kernel(fd) => fd,
-            Place::Packed(packed, node) => return Ok(packed.extents(*node)),
+            Place::Tree(tree, node) => return tree.extents(*node),
         };
         let size = self.stat.size;
         if size == 0 {
@@ -121,7 +126,7 @@ impl File {
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.place {
             Place::Kernel(fd) => Some(fd.as_fd()),
-            Place::Packed(..) => None,
+            Place::Tree(..) => None,
         }
     }
 }

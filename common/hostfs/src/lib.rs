@@ -10,6 +10,8 @@
 //! and then inside the root only; nothing but regular files is opened for reading, and opening never blocks; no access
 //! time moves where the kernel lets us say so (`quiet`); no record is read beyond the limit that the caller names.
 //!
+//! [`Tree`] is what [`Dir`] and [`File`] walk where no kernel shows the files: that index, or a filesystem in a disk.
+//!
 //! [`Target`] is a root opened for writing: everything beneath, no link followed, files whole or not there at all.
 //!
 //! Nothing here may know docker, podman, layers.
@@ -24,6 +26,7 @@ mod quiet;
 mod root;
 mod stat;
 mod target;
+mod tree;
 
 pub use dir::{Dir, DirEntry};
 pub use error::{Problem, ReadError};
@@ -31,3 +34,4 @@ pub use file::File;
 pub use root::Root;
 pub use stat::{FileKind, Stat};
 pub use target::{Holder, Lock, Room, Target, Wait, WriteError};
+pub use tree::Tree;

@@ -18,6 +18,7 @@ use crate::stat::{FileKind, Stat};
 
 mod index;
 mod spool;
+mod tree;
 
 /// Symbolic links on one way, as the kernel counts them (path_resolution(7)).
 const LINKS: usize = 40;
@@ -85,7 +86,7 @@ impl Packed {
                 }
                 continue;
             }
-            let node = self.child(*way.last().unwrap_or(&TOP), &part)?;
+            let node = self.node(*way.last().unwrap_or(&TOP), &part)?;
             match &self.nodes[node].kind {
                 NodeKind::Symlink(target) if links == Links::Inside => {
                     followed += 1;
@@ -105,30 +106,12 @@ impl Packed {
     }
 
     /// The node of a name in a directory.
-    pub fn child(&self, dir: usize, name: &[u8]) -> Result<usize, Problem> {
+    pub fn node(&self, dir: usize, name: &[u8]) -> Result<usize, Problem> {
         if name == b"." {
             return Ok(dir);
         }
         let NodeKind::Directory(names) = &self.nodes[dir].kind else { return Err(Problem::NotDir) };
         names.get(name).copied().ok_or(Problem::Missing)
-    }
-
-    /// The node, if it is a directory.
-    pub fn dir(&self, node: usize) -> Result<usize, Problem> {
-        match &self.nodes[node].kind {
-            NodeKind::Directory(_) => Ok(node),
-            NodeKind::Symlink(_) => Err(Problem::Symlink),
-            _ => Err(Problem::NotDir),
-        }
-    }
-
-    /// The node, if it is a regular file.
-    pub fn file(&self, node: usize) -> Result<usize, Problem> {
-        match &self.nodes[node].kind {
-            NodeKind::File { .. } => Ok(node),
-            NodeKind::Symlink(_) => Err(Problem::Symlink),
-            _ => Err(Problem::NotFile(self.stat(node).kind.words())),
-        }
     }
 
     /// The names of a directory, sorted by bytes.

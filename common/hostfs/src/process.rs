@@ -23,6 +23,17 @@ pub fn processes() -> Vec<Process> {
     table.flatten().filter_map(|entry| Process::of(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
+/// Whether this process may administer the whole machine (CAP_SYS_ADMIN of the first user namespace): what the kernel
+/// asks of whoever reads `trusted.*` attributes (xattr(7)).
+pub(crate) fn is_administrator() -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let held = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_first = map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+    held.is_some_and(|held| held & SYS_ADMIN != 0) && is_first
+}
+
 impl Process {
     /// The living process of that number.
     pub fn of(pid: u32) -> Option<Process> {

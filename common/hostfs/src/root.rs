@@ -14,6 +14,7 @@ use crate::error::{Problem, ReadError};
 use crate::file::File;
 use crate::os::{self, Links};
 use crate::packed::Packed;
+use crate::process;
 use crate::quiet;
 use crate::stat::{FileKind, Stat};
 
@@ -62,6 +63,14 @@ impl Root {
         match &self.place {
             Place::Kernel(_) => &[],
             Place::Packed(packed) => packed.findings(),
+        }
+    }
+
+    /// Whether `trusted.*` attributes show: in a tar as far as it holds them, on disk to the host's own administrator only.
+    pub fn shows_trusted(&self) -> bool {
+        match &self.place {
+            Place::Kernel(_) => process::is_administrator(),
+            Place::Packed(_) => true,
         }
     }
 
@@ -122,10 +131,9 @@ impl Root {
             Place::Kernel(fd) => {
                 os::open(fd.as_fd(), path.as_bytes(), flags, links).map(Dir::new).map_err(Problem::from)
             }
-            Place::Packed(packed) => packed
-                .find(path.as_bytes(), links)
-                .and_then(|node| packed.dir(node))
-                .map(|node| Dir::packed(packed.clone(), node)),
+            Place::Packed(packed) => {
+                packed.find(path.as_bytes(), links).and_then(|node| Dir::of_tree(packed.clone(), node as u64))
+            }
         };
         dir.map_err(|problem| ReadError::new(path, problem))
     }
@@ -137,10 +145,9 @@ impl Root {
                 let fd = os::open(root.as_fd(), path.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK, Links::Refused);
                 os::open_regular(fd).map(|(fd, stat)| File::new(fd, stat))
             }
-            Place::Packed(packed) => packed
-                .find(path.as_bytes(), Links::Refused)
-                .and_then(|node| packed.file(node))
-                .map(|node| File::packed(packed.clone(), node)),
+            Place::Packed(packed) => {
+                packed.find(path.as_bytes(), Links::Refused).and_then(|node| File::of_tree(packed.clone(), node as u64))
+            }
         };
         file.map_err(|problem| ReadError::new(path, problem))
     }
