@@ -52,10 +52,8 @@ pub(crate) fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<I
     for id in &ids {
         list.push(image(&mut layers, index, id, &names, &mut findings));
     }
-    for id in names.ids().filter(|id| ids.binary_search(id).is_err()) {
-        let (tags, digests) = names.of(id);
-        let all = tags.into_iter().chain(digests).collect::<Vec<_>>().join(", ");
-        notes.add("image-missing", format!("{all} names image {}, which is not in the store", id.short()));
+    for why in names.dangling(|id| ids.binary_search(id).is_ok()) {
+        notes.add("image-missing", why);
     }
     findings.append(&mut notes.list);
     list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));

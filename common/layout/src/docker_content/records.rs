@@ -3,7 +3,7 @@
 //! moby v20.10.24: image/image.go and image/fs.go (configs), reference/store.go (tags), layer/filestore.go (layers and
 //! mounts).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Digest, Id, Timestamp};
 use serde::Deserialize;
@@ -92,7 +92,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
 /// The names of images.
 #[derive(Default, Debug)]
 pub(crate) struct Names {
-    by_id: HashMap<Id, (BTreeSet<String>, BTreeSet<String>)>,
+    by_id: BTreeMap<Id, (BTreeSet<String>, BTreeSet<String>)>,
 }
 
 #[derive(Deserialize, Default)]
@@ -133,9 +133,14 @@ impl Names {
         (tags.into_iter().collect(), digests.into_iter().collect())
     }
 
-    /// The images that have a name.
-    pub fn ids(&self) -> impl Iterator<Item = &Id> {
-        self.by_id.keys()
+    /// What is wrong with the names of images that are not there.
+    pub fn dangling(&self, is_there: impl Fn(&Id) -> bool) -> Vec<String> {
+        let missing = self.by_id.iter().filter(|(id, _)| !is_there(id));
+        let told = missing.map(|(id, (tags, digests))| {
+            let all: Vec<&str> = tags.iter().chain(digests).map(String::as_str).collect();
+            format!("{} names image {}, which is not in the store", all.join(", "), id.short())
+        });
+        told.collect()
     }
 }
 

@@ -54,14 +54,8 @@ pub(crate) fn images(root: &Root, stores: &[Store], index: usize) -> Found<Vec<I
             findings.push(finding.about(format!("image {}", id.short())).at(folder_of(store, &id)));
         }
     }
-    for id in names.ids().filter(|id| !root.exists(&folder_of(store, id))) {
-        let (tags, digests) = names.of(id);
-        let all = tags.into_iter().chain(digests).collect::<Vec<_>>().join(", ");
-        findings.push(
-            Finding::new("image-missing", format!("{all} names image {}, which is not in the store", id.short()))
-                .at(table_of(store)),
-        );
-    }
+    let dangling = names.dangling(|id| root.exists(&folder_of(store, id)));
+    findings.extend(dangling.into_iter().map(|why| Finding::new("image-missing", why).at(table_of(store))));
     list.sort_by(|a: &Image, b: &Image| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
     (list, findings)
 }
