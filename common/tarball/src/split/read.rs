@@ -67,20 +67,43 @@ impl<R: BufRead> Reader<R> {
     /// The next entry; `None` at the end.
     #[allow(clippy::should_implement_trait)] // Like its sister in `read`, and it may fail.
     pub fn next(&mut self) -> Result<Option<Entry>, SplitError> {
+        if !self.next_line()? {
+            return Ok(None);
+        }
+        let entry = parse(&self.line).map_err(|why| self.damaged(&why))?;
+        self.entries += 1;
+        Ok(Some(entry))
+    }
+
+    /// The name of the next file; what segments hold is not looked at. `None` at the end.
+    pub fn next_name(&mut self) -> Result<Option<Vec<u8>>, SplitError> {
+        // As all writers begin a segment: without its megabytes of base64 being decoded.
+        const SEGMENT: &[u8] = b"{\"type\":2,";
+        while self.next_line()? {
+            let entry = if self.line.starts_with(SEGMENT) { None } else { Some(parse(&self.line)) };
+            let entry = entry.transpose().map_err(|why| self.damaged(&why))?;
+            self.entries += 1;
+            if let Some(Entry::File { name, .. }) = entry {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the next line that is not empty. Whether there was one.
+    fn next_line(&mut self) -> Result<bool, SplitError> {
         self.line.clear();
         let read = self.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line);
         if read.map_err(|source| SplitError::Read { entries: self.entries, source })? == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         if self.line.last() != Some(&b'\n') && self.line.len() as u64 == MAX_LINE {
             return Err(self.damaged("it is longer than 16 MiB"));
         }
         if self.line.trim_ascii().is_empty() {
-            return self.next();
+            return self.next_line();
         }
-        let entry = parse(&self.line).map_err(|why| self.damaged(&why))?;
-        self.entries += 1;
-        Ok(Some(entry))
+        Ok(true)
     }
 
     fn damaged(&self, why: &str) -> SplitError {
