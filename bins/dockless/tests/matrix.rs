@@ -2,8 +2,10 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p dockless --test matrix` writes the files anew; read their diff before committing it.
 
+mod programs;
+
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
@@ -32,7 +34,7 @@ const WORKERS: usize = 2;
 
 #[test]
 fn every_reading_program_answers_on_every_host_as_before() {
-    let programs = programs();
+    let programs = programs::built();
     let hosts = Hosts::unpack();
     let names = Mutex::new(hosts.names());
     let answers = Mutex::new(Vec::new());
@@ -54,18 +56,6 @@ fn every_reading_program_answers_on_every_host_as_before() {
         goldens.check(&file, &answer);
     }
     goldens.finish();
-}
-
-/// The folder of all programs, built for this test: cargo by itself builds only this package's.
-fn programs() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_dockless")).parent().expect("a program lies in a folder");
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(folder.join(".."));
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().expect("cargo starts").success(), "the programs do not build");
-    folder.to_path_buf()
 }
 
 struct Host<'a> {

@@ -1,7 +1,7 @@
 //! What a layer's files mean, whatever driver wrote them.
 //!
 //! In reading order: how each driver marks what is gone ([`dialect`]), where a layer's files lie and which layers make a
-//! stack ([`drivers`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]),
+//! stack ([`drivers`]), marks that a copy lost ([`lost`]), the walk over a stack as one tree ([`walk`]), that tree as a source of entries ([`merge`]),
 //! poured into a sink ([`pour`](mod@pour), [`folder`]), two trees side by side ([`compare`]), what a layer changes
 //! ([`diff`](mod@diff)) and how much it holds ([`written`](mod@written)), its tar ([`layer_tar`]), a layer's tar unpacked
 //! into a folder ([`unpack`]), and what goes wrong
@@ -17,6 +17,7 @@ pub mod drivers;
 pub mod error;
 pub mod folder;
 pub mod layer_tar;
+pub mod lost;
 pub mod merge;
 mod owners;
 pub mod pour;

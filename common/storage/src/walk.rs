@@ -134,7 +134,11 @@ impl Walk {
 
     /// What could not be read since this was last asked.
     pub fn take_findings(&mut self) -> Vec<Finding> {
-        std::mem::take(&mut self.findings)
+        let mut findings = std::mem::take(&mut self.findings);
+        for Branch { path, dir, .. } in &self.branches {
+            findings.extend(dir.take_findings().into_iter().map(|finding| finding.at(path.clone())));
+        }
+        findings
     }
 
     /// Records damage at a place in the evidence.
@@ -339,6 +343,7 @@ impl Walk {
                     false
                 }
             };
+            let opaque = opaque | self.add_lost(&part, frame.parts.len() as u16, &mut frame.names);
             if let Some(to) = dialect.redirect(&xattrs) {
                 frame.redirected |= self.redirect(&part, to, &mut candidates);
             }
@@ -362,6 +367,20 @@ impl Walk {
         self.frames.push(frame);
         self.close_far();
         top
+    }
+
+    /// Adds the marks that a layer's folder has lost. Whether it is to hide what lower layers have.
+    fn add_lost(&self, part: &Part, at: u16, names: &mut Vec<Name>) -> bool {
+        let branch = &self.branches[part.branch];
+        let Some(lost) = &branch.lost else { return false };
+        let place = self.place_of(part);
+        let folder = place.as_bytes().strip_prefix(branch.path.as_bytes()).unwrap_or_default();
+        let Some(lost) = lost.folder(folder.strip_prefix(b"/").unwrap_or(folder)) else { return false };
+        // An empty file that lies where a device was is none.
+        names.retain(|name| name.part != at || !lost.removed.contains(&name.name));
+        let removed = |name: &[u8]| Name { name: name.into(), part: at, listed: Listed::Removed, is_dir: None };
+        names.extend(lost.removed.iter().map(|name| removed(name)));
+        lost.opaque
     }
 
     /// Replaces what lower layers have under this name by what they have where it came from. Whether it did.

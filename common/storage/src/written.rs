@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use hostfs::{Dir, FileKind, Root, Stat};
 use model::{Driver, Finding, HostPath, Rootfs};
 
-use crate::compare::{Happened, Rules};
+use crate::compare::{Compare, Found, Rules};
 use crate::dialect::Dialect;
-use crate::diff::diff;
+use crate::diff;
 use crate::drivers::{self, Branch};
 use crate::error::StorageError;
-use crate::walk::{Walk, What};
+use crate::walk::{Node, Walk, What};
 
 /// Room that files take, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,7 +61,7 @@ fn is_compared(driver: &Driver) -> bool {
 
 /// Room that everything below an opened folder takes; `path` is where it lies, for findings.
 pub fn folder(dir: Dir, path: HostPath) -> (Room, Vec<Finding>) {
-    of_layer(Branch { path, dialect: Dialect::Plain, dir })
+    of_layer(Branch { path, dialect: Dialect::Plain, dir, lost: None })
 }
 
 fn of_layer(branch: Branch) -> (Room, Vec<Finding>) {
@@ -85,14 +85,19 @@ fn of_layer(branch: Branch) -> (Room, Vec<Finding>) {
 }
 
 fn changed(root: &Root, rootfs: &Rootfs) -> Result<(Room, Vec<Finding>), StorageError> {
-    let home = drivers::place(root, &rootfs.layers[0], rootfs.user_xattrs)?.path;
-    let (differences, findings) = diff(root, rootfs, Rules::default())?;
+    let (new, mut findings) = drivers::stack(root, rootfs)?;
+    let (old, more) = diff::below(root, rootfs)?;
+    findings.extend(more.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
+    let mut compare = Compare::new(new, old, Rules::default());
     let mut count = Count::default();
-    for difference in differences.iter().filter(|difference| difference.happened != Happened::Deleted) {
-        if let Ok(stat) = root.stat(&home.join(difference.path.as_bytes())) {
-            count.add(&stat);
+    while let Some(step) = compare.next_step() {
+        match step.found {
+            Some(Found::Directory(entered)) => count.add(&entered.stat),
+            Some(Found::Other(Node { what: What::Shown(stat), .. })) => count.add(&stat),
+            _ => {}
         }
     }
+    findings.extend(compare.take_findings());
     Ok((count.room, findings))
 }
 

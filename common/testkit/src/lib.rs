@@ -3,4 +3,5 @@
 pub mod engine;
 pub mod golden;
 pub mod hosts;
+pub mod thin;
 pub mod twins;

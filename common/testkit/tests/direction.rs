@@ -7,6 +7,7 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("archive", &["model", "tarball"]),
     ("cli", &["model"]),
+    ("disk", &["hostfs", "model"]),
     ("host", &["hostfs", "layout", "model", "storage"]),
     ("hostfs", &["model", "tarball"]),
     ("launch", &["model"]),
@@ -14,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lifecycle", &["host", "hostfs", "launch", "layout", "logfile", "model", "storage", "wire"]),
     ("logfile", &["hostfs", "layout", "model", "tarball"]),
     ("model", &[]),
-    ("storage", &["hostfs", "model", "tarball"]),
+    ("storage", &["disk", "hostfs", "model", "tarball"]),
     ("tarball", &["model"]),
     ("testkit", &["model"]),
     ("wire", &["model"]),

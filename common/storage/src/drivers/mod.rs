@@ -13,6 +13,7 @@ use model::{Driver, Finding, HostPath, LayerRef, Rootfs};
 
 use crate::dialect::Dialect;
 use crate::error::StorageError;
+use crate::lost::{self, Lost};
 
 /// Where one layer's files lie and how they are to be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +34,8 @@ pub struct Branch {
     pub dialect: Dialect,
     /// The folder itself.
     pub dir: Dir,
+    /// Marks that are no longer on disk.
+    pub lost: Option<Lost>,
 }
 
 /// More layers than any driver stacks (containers/storage: 500), so that a damaged record cannot open files without end.
@@ -43,12 +46,11 @@ pub fn stack(root: &Root, rootfs: &Rootfs) -> Result<(Vec<Branch>, Vec<Finding>)
     let mut findings = Vec::new();
     let mut branches = Vec::new();
     for layer in chain(root, &rootfs.layers, &mut findings)?.iter().take(MOST_LAYERS) {
-        let opened =
-            place(root, layer, rootfs.user_xattrs).and_then(|place| Ok((open(root, layer, &place.path)?, place)));
-        match opened {
-            Ok((dir, place)) => {
-                branches.push(Branch { path: place.path, dialect: place.dialect, dir });
-                if place.whole {
+        match branch(root, layer, rootfs.user_xattrs) {
+            Ok((mut branch, whole)) => {
+                branch.lost = lost::of(root, layer, &branch, &mut findings);
+                branches.push(branch);
+                if whole {
                     break;
                 }
             }
@@ -56,7 +58,18 @@ pub fn stack(root: &Root, rootfs: &Rootfs) -> Result<(Vec<Branch>, Vec<Finding>)
             Err(error) => findings.push(missing(layer, &error)),
         }
     }
+    lost::doubts(root, &branches, &mut findings);
     if branches.is_empty() { Err(StorageError::Empty) } else { Ok((branches, findings)) }
+}
+
+/// Opens the files of one layer; with it, whether they are the full tree.
+pub fn branch(root: &Root, layer: &LayerRef, user_xattrs: bool) -> Result<(Branch, bool), StorageError> {
+    let Place { path, dialect, whole } = place(root, layer, user_xattrs)?;
+    let dir = match layer.driver {
+        Driver::Devicemapper => devicemapper::open(root, layer)?,
+        _ => open(root, layer, &path)?,
+    };
+    Ok((Branch { path, dialect, dir, lost: None }, whole))
 }
 
 /// Where the files of one layer lie, by its driver.
@@ -70,7 +83,7 @@ pub fn place(root: &Root, layer: &LayerRef, user_xattrs: bool) -> Result<Place, 
         Driver::Overlay => Ok(overlay::place(root, home)),
         Driver::Overlay2 => Ok(overlay2::place(home, overlay2::dialect(root, layer, user_xattrs))),
         Driver::OverlayfsSnapshot => Ok(snapshot::place(home, user_xattrs)),
-        Driver::Devicemapper => Err(devicemapper::refuse(root, layer)),
+        Driver::Devicemapper => Ok(devicemapper::place(layer)),
         Driver::Zfs => Err(elsewhere(
             layer,
             "its datasets lie in the pool, outside of the data root: import the pool \

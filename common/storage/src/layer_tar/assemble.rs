@@ -11,7 +11,7 @@ use tarball::crc::Crc64;
 use tarball::split::{Entry, Reader, gunzip};
 
 use super::LayerTarError;
-use crate::drivers;
+use crate::drivers::{self, Branch};
 
 /// Bytes that are read at once.
 const BLOCK: usize = 256 << 10;
@@ -128,9 +128,9 @@ struct Files {
 
 impl Files {
     fn open(root: &Root, stack: &Rootfs) -> Result<Files, String> {
-        let place = drivers::place(root, &stack.layers[0], stack.user_xattrs).map_err(|error| error.to_string())?;
-        let dir = root.open_dir(&place.path).map_err(|error| error.problem.to_string())?;
-        Ok(Files { top: place.path, dir, last: None })
+        let (Branch { path, dir, .. }, _) =
+            drivers::branch(root, &stack.layers[0], stack.user_xattrs).map_err(|error| with_source(&error))?;
+        Ok(Files { top: path, dir, last: None })
     }
 
     fn file(&mut self, name: &[u8]) -> Result<File, Problem> {

@@ -14,8 +14,7 @@ use super::LayerTarError;
 use crate::compare::{Compare, Found, Happened, Rules};
 use crate::content::FileContent;
 use crate::dialect::{MARK, OPAQUE};
-use crate::drivers::{self, Branch};
-use crate::error::StorageError;
+use crate::drivers;
 use crate::merge::{Opened, Reader, path_of};
 use crate::walk::{Entered, Node, Walk, What};
 use crate::{diff, owners};
@@ -37,11 +36,9 @@ pub fn write(
     contents: Contents,
 ) -> Result<Vec<Finding>, LayerTarError> {
     let layer = &stack.layers[0];
-    let place = drivers::place(root, layer, stack.user_xattrs)?;
-    let dir = root.open_dir(&place.path).map_err(|source| StorageError::Layer { id: layer.id.clone(), source })?;
-    let branch = Branch { path: place.path, dialect: place.dialect, dir };
+    let (branch, whole) = drivers::branch(root, layer, stack.user_xattrs)?;
     let mut tar = Tar { writer: Writer::new(out), reader: Reader::new(stack), contents, findings: Vec::new() };
-    if place.whole {
+    if whole {
         let (below, findings) = diff::below(root, stack)?;
         tar.findings.extend(findings);
         tar.compared(Compare::new(vec![branch], below, Rules::Today))?;
