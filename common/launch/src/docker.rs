@@ -429,6 +429,8 @@ fn devices_below(path: &Path, inside: &Path) -> Vec<Device> {
 
 /// Every device of this host's `/dev`, as a privileged container has them.
 fn hosts_devices(known: &[Device]) -> Vec<Device> {
+    // The container's own, of its own terminals.
+    const OWN: &[&str] = &["console", "ptmx"];
     let mut out = Vec::new();
     let mut folders = vec![PathBuf::from("/dev")];
     while let Some(folder) = folders.pop() {
@@ -439,7 +441,9 @@ fn hosts_devices(known: &[Device]) -> Vec<Device> {
                     folders.push(path)
                 }
                 Ok(kind)
-                    if !kind.is_symlink() && !path.ends_with("console") && known.iter().all(|own| own.path != path) =>
+                    if !kind.is_symlink()
+                        && !OWN.iter().any(|own| path.ends_with(own))
+                        && known.iter().all(|own| own.path != path) =>
                 {
                     out.extend(device(&path, &path));
                 }
@@ -504,9 +508,6 @@ fn limits(host: &Value) -> Limits {
     }
 }
 
-/// Drivers whose logs are written, or are meant not to be.
-const LOG_DRIVERS: &[&str] = &["json-file", "none"];
-
 /// Keys that ask for something this launcher does not do.
 fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
     const NOT_DONE: &[(&str, &str)] = &[
@@ -528,9 +529,6 @@ fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
     }
     if let Some(mode) = text(&host["UsernsMode"]).filter(|mode| *mode != "host") {
         notes.push(format!("HostConfig.UsernsMode '{mode}' is not done: its users are the host's"));
-    }
-    if let Some(driver) = text(&host["LogConfig"]["Type"]).filter(|driver| !LOG_DRIVERS.contains(driver)) {
-        notes.push(format!("the log driver '{driver}' is not done: nothing is logged"));
     }
     for setting in host["LxcConf"].as_array().into_iter().flatten() {
         let (key, value) = (text(&setting["Key"]).unwrap_or_default(), text(&setting["Value"]).unwrap_or_default());

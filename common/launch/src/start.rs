@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::capability::Capabilities;
 use crate::cgroup::{self, Cgroup, CgroupError};
 use crate::init;
 use crate::inside::{self, Refusal};
@@ -103,7 +104,8 @@ pub fn start(
 ) -> Result<Started, StartError> {
     let (go_read, go_write) = pipe()?;
     let (said_read, said_write) = pipe()?;
-    let (mut cgroup, warnings) = cgroup::create(spec)?;
+    let (mut cgroup, mut warnings) = cgroup::create(spec)?;
+    warnings.extend(lacking(spec));
     let handle = cgroup.handle();
     if spec.mounts.iter().any(|mount| matches!(mount.source, MountSource::Init)) {
         init::write(scratch).map_err(StartError::Init)?;
@@ -143,6 +145,13 @@ pub fn start(
             }
         }
     }
+}
+
+/// Says which rights are not ours to give.
+fn lacking(spec: &Spec) -> Option<String> {
+    let own = sys::capget().ok()?;
+    let lacks = Capabilities(spec.process.capabilities.0 & inside::identity::known() & !own);
+    (lacks.0 != 0).then(|| format!("it runs without {}, which this process does not have", lacks.names().join(", ")))
 }
 
 /// Has a child made in another's process namespace, where that is wanted: only children enter one.

@@ -135,21 +135,42 @@ pub fn prctl(option: i32, a: u64, b: u64) -> io::Result<()> {
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: i32,
+}
+
+impl CapabilityHeader {
+    /// Of this thread, by `_LINUX_CAPABILITY_VERSION_3`.
+    fn own() -> CapabilityHeader {
+        CapabilityHeader { version: 0x2008_0522, pid: 0 }
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Data {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// The capabilities that this process has to give.
+pub fn capget() -> io::Result<u64> {
+    let mut header = CapabilityHeader::own();
+    let mut data = [Data::default(); 2];
+    // SAFETY: version 3 fills two data structs; both outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
+    if done == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(u64::from(data[0].permitted) | u64::from(data[1].permitted) << 32)
+}
+
 /// Sets effective and permitted capabilities; none is inheritable.
 pub fn capset(set: u64) -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    let header = Header { version: 0x2008_0522, pid: 0 }; // _LINUX_CAPABILITY_VERSION_3
+    let header = CapabilityHeader::own();
     let half = |bits: u64| Data { effective: bits as u32, permitted: bits as u32, inheritable: 0 };
     let data = [half(set), half(set >> 32)];
     // SAFETY: version 3 takes two data structs; both outlive the call.

@@ -19,28 +19,48 @@ pub struct Links {
     pub hosts: Vec<Line>,
 }
 
-/// The links of a container on the default network. All that it names must run.
-pub fn of(host: &Host, inspect: &Value) -> Result<Links, LifeError> {
-    let mut links = Links::default();
+impl Links {
+    /// Adds another's.
+    pub fn add(&mut self, more: Links) {
+        self.env.extend(more.env);
+        self.hosts.extend(more.hosts);
+    }
+}
+
+/// One link that is asked for: whose, to whom, under which name.
+pub struct Wanted {
+    own: String,
+    target: String,
+    alias: String,
+}
+
+/// The links that a container on the default network asks for. On others its names are answered by a resolver.
+pub fn wanted(inspect: &Value) -> Vec<Wanted> {
     let own = inspect["Name"].as_str().unwrap_or_default().trim_start_matches('/');
     let mode = inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
     if !matches!(mode, "" | "default" | "bridge") {
-        return Ok(links);
+        return Vec::new();
     }
-    for text in inspect["HostConfig"]["Links"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let (target, alias) = text.split_once(':').unwrap_or((text, text));
-        let alias = alias.rsplit('/').next().unwrap_or(alias);
-        let (_, child) = crate::peers::inspect(host, target.trim_start_matches('/'))?;
-        let Some(address) = address(&child) else {
-            return Err(LifeError::LinkToStopped {
-                target: name(&child).to_string(),
-                alias: format!("/{own}/{alias}"),
-            });
-        };
-        links.env.extend(env(&child, own, alias, &address));
-        links.hosts.push((address, aliases(&child, alias)));
-    }
-    Ok(links)
+    let texts = inspect["HostConfig"]["Links"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts
+        .map(|text| {
+            let (target, alias) = text.split_once(':').unwrap_or((text, text));
+            let alias = alias.rsplit('/').next().unwrap_or(alias).to_string();
+            Wanted { own: own.to_string(), target: target.trim_start_matches('/').to_string(), alias }
+        })
+        .collect()
+}
+
+/// What one link gives. The other container must run.
+pub fn one(host: &Host, wanted: &Wanted) -> Result<Links, LifeError> {
+    let Wanted { own, target, alias } = wanted;
+    let (_, child) = crate::peers::inspect(host, target)?;
+    let Some(address) = address(&child) else {
+        return Err(LifeError::LinkToStopped { target: name(&child).to_string(), alias: format!("/{own}/{alias}") });
+    };
+    let env = env(&child, own, alias, &address);
+    let hosts = vec![(address, aliases(&child, alias))];
+    Ok(Links { env, hosts })
 }
 
 fn name(child: &Value) -> &str {

@@ -33,25 +33,56 @@ pub fn inspect(host: &Host, name: &str) -> Result<(Container, Value), LifeError>
 
 /// Finds what a container asks of others. Those that it names must run.
 pub fn of(host: &Host, inspect: &Value) -> Result<Peers, LifeError> {
+    find(host, inspect, &mut Err)
+}
+
+/// The same for an old container, whose others may be gone: what cannot be had is named, and left out.
+pub fn as_far_as_there(host: &Host, inspect: &Value, notes: &mut Vec<String>) -> Peers {
+    let mut named = |error: LifeError| {
+        notes.push(error.to_string());
+        Ok(())
+    };
+    find(host, inspect, &mut named).unwrap_or_default()
+}
+
+/// `missing` hears of each that cannot be had, and decides whether that is the end.
+fn find(
+    host: &Host,
+    inspect: &Value,
+    missing: &mut dyn FnMut(LifeError) -> Result<(), LifeError>,
+) -> Result<Peers, LifeError> {
     let own = &inspect["HostConfig"];
     let asked = |key: &str| own[key].as_str().and_then(|mode| mode.strip_prefix("container:"));
-    let network = match own["NetworkMode"].as_str().unwrap_or("none") {
-        "host" => Some(Namespace::Host),
-        _ => match asked("NetworkMode") {
-            Some(name) => Some(Namespace::Of(process(host, name, "network")?.join("ns/net"))),
-            None => None,
-        },
-    };
-    let names_of = asked("NetworkMode").and_then(|name| Some(self::inspect(host, name).ok()?.0.id));
-    Ok(Peers {
-        names_of,
-        network,
-        joined: Joined {
-            pid: asked("PidMode").map(|name| process(host, name, "PID")).transpose()?.map(|place| place.join("ns/pid")),
-            ipc: asked("IpcMode").map(|name| shared_memory(host, name)).transpose()?,
-        },
-        links: links::of(host, inspect)?,
-    })
+    let mut peers = Peers::default();
+    if own["NetworkMode"] == "host" {
+        peers.network = Some(Namespace::Host);
+    }
+    if let Some(name) = asked("NetworkMode") {
+        match process(host, name, "network") {
+            Ok(place) => peers.network = Some(Namespace::Of(place.join("ns/net"))),
+            Err(error) => missing(error)?,
+        }
+        peers.names_of = self::inspect(host, name).ok().map(|(container, _)| container.id);
+    }
+    if let Some(name) = asked("PidMode") {
+        match process(host, name, "PID") {
+            Ok(place) => peers.joined.pid = Some(place.join("ns/pid")),
+            Err(error) => missing(error)?,
+        }
+    }
+    if let Some(name) = asked("IpcMode") {
+        match shared_memory(host, name) {
+            Ok(place) => peers.joined.ipc = Some(place),
+            Err(error) => missing(error)?,
+        }
+    }
+    for link in links::wanted(inspect) {
+        match links::one(host, &link) {
+            Ok(made) => peers.links.add(made),
+            Err(error) => missing(error)?,
+        }
+    }
+    Ok(peers)
 }
 
 /// The folder in `/proc` of a living container's first process. A bare number is a process of this machine.

@@ -57,7 +57,7 @@ fn config(args: &Args, base: &Value, image_name: &str, command: &[String], id: &
     let hostname = match (&args.life.hostname, shares_name) {
         (Some(name), _) => name.clone(),
         (None, true) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        (None, false) => id[..12].to_string(),
+        (None, false) => id.get(..12).unwrap_or(id).to_string(),
     };
     let mut config = json!({
         "Hostname": hostname,

@@ -56,6 +56,9 @@ pub enum Subject {
     Old(Box<Container>),
 }
 
+/// Drivers whose logs are written, or are meant not to be.
+const LOG_DRIVERS: &[&str] = &["", "json-file", "local", "none"];
+
 impl Plan {
     /// Resolves what was typed.
     pub fn new(args: &Args) -> Result<Plan> {
@@ -70,7 +73,11 @@ impl Plan {
             None if args.image_and_command[0] == "-" => subject::piped(&host, args, &id, &mut notes, &mut findings)?,
             None => subject::new(&host, args, &id, &mut findings)?,
         };
-        let peers = peers::of(&host, &inspect)?;
+        // What others of an old host are gone is named; a new container is refused without them.
+        let peers = match &subject {
+            Subject::Old(_) => peers::as_far_as_there(&host, &inspect, &mut notes),
+            Subject::New(_) => peers::of(&host, &inspect)?,
+        };
         let etc = files::etc(&inspect, None, &peers.links.hosts);
         let folder = runtime::place(id.as_str());
         let lower = files::layers(&host, &rootfs, &mut findings)?;
@@ -99,6 +106,10 @@ impl Plan {
         notes.extend(more);
         notes.extend(args.rest.notes());
         let kept = kept(args, &host, &subject) && as_it_was;
+        let driver = inspect["HostConfig"]["LogConfig"]["Type"].as_str().unwrap_or_default();
+        if kept && !LOG_DRIVERS.contains(&driver) {
+            notes.push(format!("the log driver '{driver}' is not done: nothing is logged"));
+        }
         if args.life.detach && !kept {
             bail!("--detach needs a container that is kept on the data root: {}", why_not_kept(args, as_it_was));
         }

@@ -43,7 +43,9 @@ pub fn give_up_rights(process: &Process) -> Result<(), Refusal> {
     sys::prctl(libc::PR_SET_KEEPCAPS, 1, 0).step("cannot keep capabilities")?;
     sys::become_user(process.user.uid, process.user.gid, &process.user.groups).step("cannot become the user")?;
     sys::prctl(libc::PR_SET_KEEPCAPS, 0, 0).step("cannot keep capabilities")?;
-    sys::capset(process.capabilities.0 & known()).step("cannot set capabilities")?;
+    // What this process never had it cannot give; the launcher says so.
+    let own = sys::capget().step("cannot tell capabilities")?;
+    sys::capset(process.capabilities.0 & known() & own).step("cannot set capabilities")?;
     match (&filter, process.no_new_privileges) {
         (Some(filter), true) => sys::seccomp(filter).step("cannot load the system call filter"),
         _ => Ok(()),
@@ -51,7 +53,7 @@ pub fn give_up_rights(process: &Process) -> Result<(), Refusal> {
 }
 
 /// Capabilities that this kernel knows.
-fn known() -> u64 {
+pub fn known() -> u64 {
     let last =
         std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok().and_then(|text| text.trim().parse::<u32>().ok());
     last.map_or(u64::MAX, |last| (1u64 << (last + 1).min(63)) - 1)
