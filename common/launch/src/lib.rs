@@ -23,6 +23,7 @@ pub mod spec;
 pub mod start;
 pub mod sys;
 pub mod users;
+pub mod visit;
 
 pub use clock::now;
 pub use inside::identity::resource as rlimit;

@@ -38,27 +38,13 @@ pub struct Ready {
 /// Makes the spec of a container of the root at `root`. Reads only; refuses where the root cannot be written now.
 pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, LifeError> {
     Writer::may_open(root)?;
-    let place = ContainerPlace::of(host.root(), host.store(container.store), &container.id)?;
     let mut findings = Vec::new();
     let (inspect, more) = layout::inspect_container(host.root(), host.stores(), container);
     findings.extend(more);
     let (rootfs, more) = host.rootfs(container)?;
     findings.extend(more);
-    let layers = files::layers(host, &rootfs, &mut findings)?.unwrap_or_default();
-    let read_only = inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
-    let root_files = match &place.work {
-        None => {
-            RootFiles { lower: vec![files::on_this_machine(host, &place.diff)], changes: Changes::InPlace, read_only }
-        }
-        Some(work) => RootFiles {
-            lower: layers.into_iter().skip(1).collect(),
-            changes: Changes::Layer(Upper {
-                diff: files::on_this_machine(host, &place.diff),
-                work: files::on_this_machine(host, work),
-            }),
-            read_only,
-        },
-    };
+    let mut root_files = root_files(host, container, &rootfs, &mut findings)?;
+    root_files.read_only = inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
     let folder = root.join("containers").join(container.id.as_str());
     let raw = raw(&folder)?;
     let mut own = mounts::of_record(&raw["MountPoints"]);
@@ -78,6 +64,25 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     };
     let (spec, notes) = docker::spec(&inspect, around)?;
     Ok(Ready { spec, networks: network::of_host(host), links: peers.links.hosts, inspect, notes, findings })
+}
+
+/// The files of a container of the root, to be written.
+pub fn root_files(
+    host: &Host,
+    container: &Container,
+    rootfs: &model::Rootfs,
+    findings: &mut Vec<Finding>,
+) -> Result<RootFiles, LifeError> {
+    let place = ContainerPlace::of(host.root(), host.store(container.store), &container.id)?;
+    let diff = files::on_this_machine(host, &place.diff);
+    Ok(match &place.work {
+        None => RootFiles { lower: vec![diff], changes: Changes::InPlace, read_only: false },
+        Some(work) => RootFiles {
+            lower: files::layers(host, rootfs, findings)?.unwrap_or_default().into_iter().skip(1).collect(),
+            changes: Changes::Layer(Upper { diff, work: files::on_this_machine(host, work) }),
+            read_only: false,
+        },
+    })
 }
 
 /// The process that an inspect JSON names, as one more in a running container.

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 pub struct Folder {
     top: OwnedFd,
     directories: Vec<(EntryPath, Timestamp)>,
+    over: bool,
 }
 
 /// What could not be made.
@@ -28,7 +29,28 @@ impl Folder {
     /// A sink for the folder at `path`, which must be there.
     pub fn open(path: &Path) -> std::io::Result<Folder> {
         let top = fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Folder { top, directories: Vec::new() })
+        Ok(Folder::of(top))
+    }
+
+    /// A sink for an open folder.
+    pub fn of(top: OwnedFd) -> Folder {
+        Folder { top, directories: Vec::new(), over: false }
+    }
+
+    /// Takes names that are there already: directories stay, everything else is replaced. A directory is never replaced by
+    /// something else, nor the other way round.
+    pub fn over(self) -> Folder {
+        Folder { over: true, ..self }
+    }
+
+    /// Makes room for a name: [`Errno::ISDIR`] where a directory has it.
+    fn replace(&self, above: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+        match self.over.then(|| fs::unlinkat(above, name, AtFlags::empty())) {
+            None | Some(Ok(()) | Err(Errno::NOENT)) => Ok(()),
+            // What unlink says of a directory (unlink(2), Linux).
+            Some(Err(Errno::PERM | Errno::ISDIR)) => Err(Errno::ISDIR),
+            Some(Err(errno)) => Err(errno),
+        }
     }
 
     fn directory(&self, path: &EntryPath) -> Result<OwnedFd, Errno> {
@@ -40,10 +62,16 @@ impl Folder {
     fn make(&mut self, entry: &Entry, content: Option<&mut dyn Content>) -> Result<(), Errno> {
         let above = self.directory(&entry.path.parent().unwrap_or_default())?;
         let name = entry.path.name();
+        if !matches!(entry.kind, Kind::Directory) {
+            self.replace(&above, name)?;
+        }
         match &entry.kind {
             Kind::Directory => {
                 if !entry.path.is_root() {
-                    fs::mkdirat(&above, name, Mode::from_raw_mode(0o700))?;
+                    match fs::mkdirat(&above, name, Mode::from_raw_mode(0o700)) {
+                        Err(Errno::EXIST) if self.over => {}
+                        other => other?,
+                    }
                 }
                 let handle = self.directory(&entry.path)?;
                 self.directories.push((entry.path.clone(), entry.meta.mtime));

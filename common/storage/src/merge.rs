@@ -6,6 +6,7 @@ use hostfs::{File, FileKind, Root, Stat};
 use model::{Content, Entry, EntryPath, Finding, HostPath, IdMap, Kind, Rootfs, Source, StreamError, Xattrs};
 
 use crate::content::FileContent;
+use crate::dialect::Dialect;
 use crate::drivers::{self, Branch};
 use crate::error::StorageError;
 use crate::owners;
@@ -17,10 +18,28 @@ pub fn open(root: &Root, rootfs: &Rootfs) -> Result<Merged, StorageError> {
     Ok(Merged::new(Walk::merged(branches), rootfs, findings))
 }
 
+/// Opens one name of that filesystem with all below it: its entries come under their full paths, the name itself first. `None`
+/// where there is no such name. No link on the way is followed, and only the folders on the way are read.
+pub fn open_at(root: &Root, rootfs: &Rootfs, path: &EntryPath) -> Result<Option<Merged>, StorageError> {
+    Ok(open(root, rootfs)?.at(path))
+}
+
+/// Opens one name of a folder that is no layer, such as a volume's. As [`open_at`].
+pub fn open_folder(root: &Root, folder: &HostPath, path: &EntryPath) -> Result<Option<Merged>, hostfs::ReadError> {
+    let branch = Branch { path: folder.clone(), dialect: Dialect::Plain, dir: root.open_dir(folder)? };
+    let walk = Walk::merged(vec![branch]);
+    let names = Reader { ids: IdMap::default(), rootless: false, links: Some(Links::default()) };
+    Ok(Merged { names, ..Merged::bare(walk, Vec::new()) }.at(path))
+}
+
 /// A merged filesystem: the entries that the engine's own mount would show, owners as they are inside.
 pub struct Merged {
     walk: Walk,
     names: Reader,
+    /// How many folders lie above the part that is asked for.
+    floor: usize,
+    /// The first name of that part.
+    first: Option<Node>,
     started: bool,
     file: Option<OpenFile>,
     keeps_evidence: bool,
@@ -40,15 +59,50 @@ struct OpenFile {
 
 impl Merged {
     fn new(walk: Walk, rootfs: &Rootfs, findings: Vec<Finding>) -> Merged {
+        Merged { names: Reader::new(rootfs), ..Merged::bare(walk, findings) }
+    }
+
+    fn bare(walk: Walk, findings: Vec<Finding>) -> Merged {
+        let names = Reader { ids: IdMap::default(), rootless: false, links: None };
         Merged {
             walk,
-            names: Reader::new(rootfs),
+            names,
+            floor: 0,
+            first: None,
             started: false,
             file: None,
             keeps_evidence: false,
             last: None,
             findings,
         }
+    }
+
+    /// The part of the tree from one name on.
+    fn at(mut self, path: &EntryPath) -> Option<Merged> {
+        if path.is_root() {
+            return Some(self);
+        }
+        self.started = true;
+        self.walk.enter_top()?;
+        let mut components = path.components().peekable();
+        while let Some(component) = components.next() {
+            let node = loop {
+                let node = self.walk.take()?;
+                if *node.name == *component {
+                    break node;
+                }
+            };
+            let What::Shown(stat) = node.what else { return None };
+            if components.peek().is_none() {
+                self.floor = self.walk.depth();
+                self.first = Some(node);
+            } else if stat.kind != FileKind::Directory {
+                return None;
+            } else {
+                self.walk.enter(&node)?;
+            }
+        }
+        Some(self)
     }
 
     /// Gives every name of a file as a file of its own from now on, for forms that say each name's content.
@@ -84,8 +138,8 @@ impl Source for Merged {
             self.started = true;
             return self.top();
         }
-        while self.walk.depth() > 0 {
-            let Some(node) = self.walk.take() else {
+        while self.walk.depth() > self.floor || self.first.is_some() {
+            let Some(node) = self.first.take().or_else(|| self.walk.take()) else {
                 self.walk.leave();
                 continue;
             };

@@ -92,7 +92,7 @@ fn build(spec: &Spec, streams: Streams, scratch: &Path, mut go: File) -> Result<
     sys::reset_signals();
     rustix::process::setsid().step("cannot begin a session")?;
     join_namespaces(spec)?;
-    let sources = mounts::open_sources(spec, scratch)?;
+    let sources = mounts::open_sources(&spec.mounts, scratch)?;
     root::pivot(&spec.root, scratch)?;
     let null = mounts::mount_all(spec, sources)?;
     wait(&mut go)?;

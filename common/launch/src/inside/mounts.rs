@@ -23,11 +23,11 @@ pub struct Opened {
     is_dir: bool,
 }
 
-/// Takes the host's part of every bind mount, before the host's files are gone. In the order of `spec.mounts`.
+/// Takes the host's part of every bind mount, before the host's files are gone. In their order.
 /// `scratch` has our init where it is wanted.
-pub fn open_sources(spec: &Spec, scratch: &Path) -> Result<Vec<Option<Opened>>, Refusal> {
+pub fn open_sources(mounts: &[Mount], scratch: &Path) -> Result<Vec<Option<Opened>>, Refusal> {
     let mut all = Vec::new();
-    for mount in &spec.mounts {
+    for mount in mounts {
         let opened = match &mount.source {
             MountSource::Bind { path } => Some(open_bind(path)?),
             MountSource::BindOverlay { path } => Some(open_covered(path)?),
@@ -100,14 +100,20 @@ fn open_covered(path: &Path) -> Result<Opened, Refusal> {
 pub fn mount_all(spec: &Spec, sources: Vec<Option<Opened>>) -> Result<OwnedFd, Refusal> {
     make_dev(spec)?;
     let null = fs::open("/dev/null", OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).step("cannot open '/dev/null'")?;
-    for (mount, source) in spec.mounts.iter().zip(sources) {
+    mount_sources(&spec.mounts, sources)?;
+    Ok(null)
+}
+
+/// Mounts what was opened.
+pub fn mount_sources(mounts: &[Mount], sources: Vec<Option<Opened>>) -> Result<(), Refusal> {
+    for (mount, source) in mounts.iter().zip(sources) {
         let at = mount.destination.as_path();
         let step = format!("cannot mount on '{}'", at.display());
         if !matches!(mount.source, MountSource::Cgroup) {
             mount_one(mount, source).map_err(|errno| Refusal::setup(&step, super::in_words(&errno.into())))?;
         }
     }
-    Ok(null)
+    Ok(())
 }
 
 fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
