@@ -26,7 +26,7 @@ pub fn open_at(root: &Root, rootfs: &Rootfs, path: &EntryPath) -> Result<Option<
 
 /// Opens one name of a folder that is no layer, such as a volume's. As [`open_at`].
 pub fn open_folder(root: &Root, folder: &HostPath, path: &EntryPath) -> Result<Option<Merged>, hostfs::ReadError> {
-    let branch = Branch { path: folder.clone(), dialect: Dialect::Plain, dir: root.open_dir(folder)? };
+    let branch = Branch { path: folder.clone(), dialect: Dialect::Plain, dir: root.open_dir(folder)?, lost: None };
     let walk = Walk::merged(vec![branch]);
     let names = Reader { ids: IdMap::default(), rootless: false, links: Some(Links::default()) };
     Ok(Merged { names, ..Merged::bare(walk, Vec::new()) }.at(path))
