@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use lab::{HOST, Kept, Lab, OUTSIDE, ask, container, network, run, snapshot};
+use lab::{HOST, Kept, Lab, OUTSIDE, ask, container, network, run, snapshot, unchanged};
 
 /// The matrix: from where, to what, and whether something answers.
 fn reach(lab: &Lab, web: &Kept, peer: &Kept) -> Vec<(&'static str, bool)> {
@@ -57,7 +57,7 @@ fn published_ports_are_reached_and_others_are_not() {
             "packets to the outside have the host's address"
         );
         lab.down();
-        assert_eq!(snapshot(), before, "policy {policy}");
+        unchanged(&before, &format!("policy {policy}"));
     }
 }
 
@@ -167,7 +167,7 @@ fn a_killed_up_is_undone_and_can_be_done_again() {
             assert!(ask("127.0.0.1:8080").is_some(), "after a kill at step {step}");
         }
         lab.down();
-        assert_eq!(snapshot(), before, "after a kill at step {step}");
+        unchanged(&before, &format!("after a kill at step {step}"));
     }
 }
 
@@ -193,7 +193,7 @@ fn what_stands_against_it_is_named_and_nothing_is_changed() {
     let none = json!([container("lost", 0, "bridge", json!({}))]).to_string();
     let (status, _, said) = lab.done(&["up", "-"], &none);
     assert!(status == 1 && said.contains("container 'lost' has no process and no network namespace"), "{said}");
-    assert_eq!(snapshot(), before);
+    unchanged(&before, "in the end");
     assert_eq!(
         fs::read_dir(lab.state.path())
             .unwrap()

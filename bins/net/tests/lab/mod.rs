@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub struct Kept(pub Child);
 
 impl Kept {
     pub fn new() -> Kept {
-        let child = Command::new("unshare").args(["-n", "sleep", "120"]).spawn().expect("these tests need unshare");
+        let child = Command::new("unshare").args(["-n", "sleep", "600"]).spawn().expect("these tests need unshare");
         let kept = Kept(child);
         let host = Namespace::current().unwrap();
         while !kept.namespace().is_ok_and(|own| !own.is(&host).unwrap()) {
@@ -67,6 +68,11 @@ pub fn ask(to: &str) -> Option<String> {
     Some(answer)
 }
 
+/// What answers there soon: the kernel may take a second to notice that a link is up (linux/net/core/link_watch.c).
+pub fn ask_soon(to: &str) -> Option<String> {
+    (0..6).find_map(|_| ask(to))
+}
+
 pub fn run(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let output = Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|e| panic!("{line}: {e}"));
@@ -85,9 +91,34 @@ pub fn alone() {
 pub fn snapshot() -> String {
     let links = run("ip -o link").lines().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
     let addresses = run("ip -4 -o addr").lines().map(|l| l.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
-    let settings = ["ip_forward", "conf/all/forwarding", "conf/default/forwarding", "conf/up0/forwarding"];
-    let settings = settings.map(|key| fs::read_to_string(format!("/proc/sys/net/ipv4/{key}")).unwrap());
-    [run("nft list ruleset"), links.join("\n"), addresses.join("\n"), run("ip route"), settings.join("")].join("\n")
+    let settings =
+        ["ipv4", "ipv6", "bridge", "netfilter"].map(|folder| settings(Path::new("/proc/sys/net").join(folder)));
+    let routes = run("ip route show table all") + &run("ip -6 route show table all");
+    [run("nft list ruleset"), links.join("\n"), addresses.join("\n"), routes, settings.join("")].join("\n")
+}
+
+/// Fails where the host is not as it was, with what differs.
+pub fn unchanged(before: &str, when: &str) {
+    let now = snapshot();
+    let lines = |text: &str, other: &str| {
+        let other: Vec<&str> = other.lines().collect();
+        text.lines().filter(|line| !other.contains(line)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&now, before), lines(before, &now), "{when}");
+    assert_eq!(now, before, "{when}");
+}
+
+/// All kernel settings below a folder, by name, but for what counts.
+fn settings(folder: PathBuf) -> String {
+    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
+    entries.sort_by_key(|entry| entry.file_name());
+    let text = entries.into_iter().map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => settings(entry.path()),
+        _ if entry.file_name() == "nf_conntrack_count" => String::new(),
+        _ => fs::read_to_string(entry.path())
+            .map_or(String::new(), |value| format!("{}={value}", entry.path().display())),
+    });
+    text.collect()
 }
 
 pub struct Lab {
@@ -103,6 +134,8 @@ impl Lab {
         let outside = Kept::new();
         let pid = outside.0.id();
         run(&format!("ip link add up0 type veth peer name up1 netns {pid}"));
+        // Nothing is to change by itself later.
+        fs::write("/proc/sys/net/ipv6/conf/up0/accept_dad", "0").unwrap();
         run(&format!("ip addr add {HOST}/24 dev up0"));
         run("ip link set up0 up");
         for line in ["addr add 192.0.2.9/24 dev up1", "link set up1 up", "route add 172.16.0.0/12 via 192.0.2.1"] {
