@@ -5,7 +5,7 @@ use std::ffi::OsString;
 /// Make an image of a root filesystem
 ///
 /// The tar may be plain or compressed by gzip, bzip2, xz or zstd; its bytes come out again by save exactly as they went
-/// in. A directory is walked. A URL is fetched over http.
+/// in. A directory is walked. A URL is fetched over http or https.
 #[derive(clap::Parser, Debug)]
 #[command(
     after_help = "Examples:\n  tar -C / --one-file-system -c . | import --host - myhost:today\n  import rootfs.tar.xz debian:12\n  \

@@ -76,7 +76,8 @@ fn name(args: &Args) -> anyhow::Result<Option<Reference>> {
 /// docker's comment: `-` for a file too, since its client passes that on as stdin.
 fn comment(args: &Args) -> String {
     let source = args.source.to_string_lossy();
-    let source = if source.starts_with("http://") { source.as_ref() } else { "-" };
+    let is_url = source.starts_with("http://") || source.starts_with("https://");
+    let source = if is_url { source.as_ref() } else { "-" };
     args.message.clone().unwrap_or_else(|| format!("Imported from {source}"))
 }
 
