@@ -26,7 +26,7 @@ pub enum Verb {
     Down(DownArgs),
     /// List bridges and what is on them: ours with container and address, others' with their masquerade
     Ls(LsArgs),
-    /// Compare docker's rules in this namespace with what the records imply: exit 0 for equal, 1 for different
+    /// Compare the rules in this namespace, docker's and ours, with what the records imply: exit 0 for equal, 1 for different
     Diff(DiffArgs),
     /// Tell what stands between containers and the network here, and what to do: exit 1 where something is to be done
     Check(CheckArgs),
@@ -107,6 +107,8 @@ pub struct DiffArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub daemon: DaemonArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Version whose rules are expected [default: by the chains that are there]
     #[arg(long = "as", value_name = "VERSION", value_parser = dialect)]
     pub dialect: Option<Dialect>,

@@ -1,12 +1,16 @@
-//! `net diff`: the rules that are there against those that the records imply.
+//! `net diff`: what is there against what the records imply.
 
-use std::collections::BTreeSet;
+mod conflicts;
+mod dockers;
+mod ours;
+
 use std::io::Write;
 
 use cli::{Findings, Outcome, RootArg};
-use wire::render::iptables;
+use wire::config::Configs;
+use wire::state::{State, Store, Undo};
 use wire::survey::{self, Saved};
-use wire::{Dialect, Family, Plan, Rule};
+use wire::{Daemon, Dialect, Family, Plan, Selection};
 
 use crate::args::DiffArgs;
 use crate::input;
@@ -14,27 +18,19 @@ use crate::input;
 /// Compares and prints what differs: exit 0 for nothing, 1 for something.
 pub fn run(args: &DiffArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     let mut findings = Findings::new();
-    let read = input::read(&args.input, root, &mut findings)?;
-    let daemon = input::daemon(&args.daemon, root, &mut findings)?;
-    let mut lines = Vec::new();
-    for family in [Family::V4, Family::V6] {
-        let saved = survey::saved(family);
-        let Some(dialect) = args.dialect.or_else(|| recognise(&saved)) else {
-            if family == Family::V4 {
-                let plan = findings.take(wire::plan(&read.configs, &daemon, Dialect::Docker20, &read.selection));
-                lines.extend(plan.ports.iter().map(|port| {
-                    let what = format!("{}/{}", port.host_port, port.protocol.word());
-                    format!(
-                        "missing: port {what} of container '{}': there are no rules of docker's at all",
-                        port.container
-                    )
-                }));
-            }
-            continue;
-        };
-        let plan = findings.take(wire::plan(&read.configs, &daemon, dialect, &read.selection));
-        lines.extend(differences(&plan, &saved, family));
+    let mut read = input::read(&args.input, root, &mut findings)?;
+    let mut daemon = input::daemon(&args.daemon, root, &mut findings)?;
+    let state = Store::peek(&args.state.state_dir)?.unwrap_or_default();
+    let mut lines = ours::differences(&read.configs, &state, &args.state.state_dir)?;
+    let of_others = without_ours(&mut read.configs, &read.selection, &state);
+    if default_is_ours(&state) {
+        daemon.bridge = Some("none".to_owned());
     }
+    let saved = [survey::saved(Family::V4), survey::saved(Family::V6)];
+    let plan = |dialect| wire::plan(&read.configs, &daemon, dialect, &of_others);
+    lines.extend(dockers(&saved, args.dialect, &mut findings, &daemon, plan));
+    let (expected, _) = plan(Dialect::Docker20);
+    lines.extend(conflicts::found(&expected, &state, &saved));
     let mut stdout = cli::stdout();
     lines.iter().try_for_each(|line| writeln!(stdout, "{line}"))?;
     stdout.flush()?;
@@ -42,71 +38,51 @@ pub fn run(args: &DiffArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     Ok(if lines.is_empty() { outcome } else { outcome.with_status(1) })
 }
 
-/// Which version made the rules, by the chains that it has; `None` where there are none of docker's.
-fn recognise(saved: &Saved) -> Option<Dialect> {
-    if saved.has_chain("filter", "DOCKER-FORWARD") {
-        Some(Dialect::Docker28)
-    } else if saved.has_chain("filter", "DOCKER-ISOLATION-STAGE-1") {
-        Some(Dialect::Docker20)
-    } else if saved.has_chain("nat", "DOCKER") {
-        let filters = saved.rules.iter().any(|(table, rule)| table == "filter" && rule.contains("docker0"));
-        Some(if filters { Dialect::Docker12 } else { Dialect::Docker06 })
-    } else {
-        None
-    }
+/// What we brought up ourselves has our rules, not docker's.
+fn without_ours(configs: &mut Configs, selection: &Selection, state: &State) -> Selection {
+    let is_ours = |id: &str| state.configs.containers.iter().any(|container| container.id == id);
+    let selection = match selection {
+        Selection::Named(names) => {
+            let others = names.iter().filter(|name| configs.container(name).is_none_or(|other| !is_ours(&other.id)));
+            Selection::Named(others.cloned().collect())
+        }
+        other => other.clone(),
+    };
+    configs.containers.retain(|container| !is_ours(&container.id));
+    let ours = |name: &str| name != "bridge" && state.configs.networks.iter().any(|network| network.name == name);
+    configs.networks.retain(|network| !ours(&network.name));
+    selection
 }
 
-fn differences(plan: &Plan, saved: &Saved, family: Family) -> Vec<String> {
-    let of_plan: Vec<&Rule> = plan.rules.by_chain().into_iter().filter(|rule| rule.family == family).collect();
-    let wanted: BTreeSet<(String, String)> =
-        of_plan.iter().map(|rule| (rule.table.word().to_owned(), iptables::line(rule))).collect();
-    let there: BTreeSet<&(String, String)> = saved.rules.iter().collect();
-    let mut bridges: BTreeSet<&str> = plan.bridges.iter().map(|bridge| &*bridge.name).collect();
-    bridges.insert("docker0");
-    let stale = saved.rules.iter().filter(|rule| !wanted.contains(rule) && is_dockers(&rule.1, &bridges));
-    let mut lines: Vec<String> = stale.map(|(table, rule)| said(table, rule, plan)).collect();
-    let missing = of_plan.iter().filter(|rule| !there.contains(&(rule.table.word().to_owned(), iptables::line(rule))));
-    lines.extend(missing.map(|rule| {
-        let what = format!("missing: {} {}: {}", rule.table.word(), iptables::line(rule), rule.reason);
-        format!("{what} ({})", rule.from)
-    }));
+/// Whether docker's default bridge is one that we made.
+fn default_is_ours(state: &State) -> bool {
+    state.undo.iter().any(|undo| matches!(undo, Undo::Link { name, .. } if name == "docker0"))
+}
+
+fn dockers(
+    saved: &[Saved; 2],
+    dialect: Option<Dialect>,
+    findings: &mut Findings,
+    daemon: &Daemon,
+    plan: impl Fn(Dialect) -> (Plan, Vec<model::Finding>),
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (family, saved) in [Family::V4, Family::V6].into_iter().zip(saved) {
+        match dialect.or_else(|| dockers::recognise(saved)) {
+            Some(dialect) => {
+                let plan = findings.take(plan(dialect));
+                lines.extend(dockers::differences(&plan, saved, family));
+            }
+            None if family == Family::V4 && daemon.iptables != Some(false) => {
+                let plan = findings.take(plan(Dialect::Docker20));
+                lines.extend(plan.ports.iter().filter(|port| port.host_ip.is_ipv4()).map(|port| {
+                    let what = format!("{}/{} of {}", port.host_port, port.protocol.word(), port.host_ip);
+                    let to = format!("{}:{} of container '{}'", port.address, port.port, port.container);
+                    format!("missing: port {what} to {to}: there are no rules of docker's at all")
+                }));
+            }
+            None => {}
+        }
+    }
     lines
-}
-
-/// Whether a rule is docker's: in a chain of its own, or about one of its bridges. What users put into theirs is not.
-fn is_dockers(rule: &str, bridges: &BTreeSet<&str>) -> bool {
-    let words: Vec<&str> = rule.split(' ').collect();
-    let bridge = |word: &&str| bridges.contains(word) || (word.starts_with("br-") && word.len() == 15);
-    let chain = words.get(1).copied().unwrap_or_default();
-    if chain == "DOCKER-USER" || words.windows(2).any(|pair| pair == ["--comment", "dockless"]) {
-        return false;
-    }
-    chain.starts_with("DOCKER")
-        || words.iter().any(bridge)
-        || words.last().is_some_and(|target| target.starts_with("DOCKER"))
-        || (rule.contains("-j MASQUERADE") && rule.contains("--dport"))
-}
-
-fn said(table: &str, rule: &str, plan: &Plan) -> String {
-    let words: Vec<&str> = rule.split(' ').collect();
-    let after = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
-    let owner = |address: &str| {
-        let of = |veth: &&wire::Veth| veth.addresses.iter().any(|prefix| prefix.address.to_string() == address);
-        plan.veths.iter().find(of).map_or("no running container has that address".to_owned(), |veth| {
-            format!("container '{}' does not publish it", veth.container.1)
-        })
-    };
-    let protocol = after("-p").unwrap_or("all");
-    let why = match (after("--to-destination"), after("--dport"), after("-d")) {
-        (Some(to), Some(port), _) => {
-            let address = to.rsplit_once(':').map_or(to, |(address, _)| address).trim_matches(['[', ']']);
-            format!("port {port}/{protocol} goes to {to}: {}", owner(address))
-        }
-        (None, Some(port), Some(to)) => {
-            let address = to.split('/').next().unwrap_or(to);
-            format!("port {port}/{protocol} of {address} is open: {}", owner(address))
-        }
-        _ => "no network or container of the records needs it".to_owned(),
-    };
-    format!("stale: {table} {rule}: {why}")
 }

@@ -68,7 +68,7 @@ fn rows(live: &Live, state: &State) -> Vec<Row> {
 fn of_bridge(bridge: &Link, live: &Live, state: &State, masquerades: &[String]) -> Row {
     let subnets: Vec<Prefix> = live.of(bridge.index).collect();
     let named = |line: &&String| line.split([' ', '"']).any(|word| word == bridge.name);
-    let within = |line: &&String| subnets.iter().any(|subnet| line.contains(&subnet.network().to_string()));
+    let within = |line: &&String| subnets.iter().any(|subnet| is_from(line, subnet));
     let found = masquerades.iter().find(|line| named(line) || within(line));
     let up = if bridge.up { "" } else { "off, " };
     Row {
@@ -141,15 +141,39 @@ fn owner(name: &str) -> &'static str {
     }
 }
 
-/// Rules by which packets get the host's address.
+/// Rules by which packets get the host's address: that do it, or lead packets of an address to a chain that does.
 fn masquerades() -> Vec<String> {
-    let mut all: Vec<String> = [wire::Family::V4, wire::Family::V6]
-        .map(survey::saved)
-        .into_iter()
-        .flat_map(|s| s.rules)
-        .map(|(_, rule)| rule)
-        .collect();
-    all.retain(|rule| rule.ends_with("-j MASQUERADE") || rule.contains("-j SNAT"));
-    all.extend(survey::ruleset().lines().filter(|line| line.contains("masquerade")).map(str::to_owned));
+    let mut all = Vec::new();
+    for saved in [wire::Family::V4, wire::Family::V6].map(survey::saved) {
+        let rules: Vec<&str> = saved.rules.iter().map(|(_, rule)| &**rule).collect();
+        let does = |rule: &str| rule.ends_with("-j MASQUERADE") || rule.contains("-j SNAT");
+        let chains: BTreeSet<&str> =
+            rules.iter().filter(|rule| does(rule)).filter_map(|rule| rule.split(' ').nth(1)).collect();
+        let leads = |rule: &str| rule.rsplit_once("-j ").is_some_and(|(_, target)| chains.contains(target));
+        all.extend(rules.iter().filter(|rule| does(rule) || leads(rule)).map(|rule| rule.to_string()));
+    }
+    let ruleset = survey::ruleset();
+    let mut chain = "";
+    let mut chains = BTreeSet::new();
+    for line in ruleset.lines().map(str::trim) {
+        chain = line.strip_prefix("chain ").and_then(|rest| rest.split(' ').next()).unwrap_or(chain);
+        if line.contains("masquerade") {
+            chains.insert(chain);
+        }
+    }
+    let leads = |line: &str| line.rsplit_once("jump ").is_some_and(|(_, target)| chains.contains(target));
+    let lines = ruleset.lines().map(str::trim).filter(|line| line.contains("masquerade") || leads(line));
+    all.extend(lines.map(str::to_owned));
     all
+}
+
+/// Whether a rule is for packets from a network: not for those from a container to itself.
+fn is_from(rule: &str, subnet: &Prefix) -> bool {
+    let after = |names: [&str; 2]| {
+        let mut words = rule.split(' ');
+        words.find(|word| names.contains(word))?;
+        Prefix::parse(words.next()?)
+    };
+    let (source, destination) = (after(["-s", "saddr"]), after(["-d", "daddr"]));
+    source.is_some_and(|source| subnet.contains(source.address) && Some(source) != destination)
 }

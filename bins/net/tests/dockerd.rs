@@ -6,25 +6,10 @@ mod lab;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use testkit::engine::{Dockerd, is_here};
-
-/// A root with `sleep` and what it needs, as a tar for `docker import`.
-fn image(dir: &Path) -> PathBuf {
-    let root = dir.join("image");
-    let needs = lab::run("ldd /bin/sleep");
-    let files = needs.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sleep"]);
-    for file in files {
-        let place = root.join(&file[1..]);
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::copy(file, place).unwrap();
-    }
-    let tar = dir.join("image.tar");
-    lab::run(&format!("tar -C {} -cf {} .", root.display(), tar.display()));
-    tar
-}
 
 /// Rules by table and chain, the parts of a rule in an order of their own; empty chains of docker's too.
 fn chains(save: &str) -> BTreeMap<String, Vec<Vec<String>>> {
@@ -81,7 +66,7 @@ fn check(flags: &str, commands: &str) {
     let dir = tempfile::tempdir().unwrap();
     let flags: Vec<&str> = flags.split_whitespace().collect();
     let daemon = Dockerd::with_flags(&dir.path().join("root"), &[&["-s", "vfs"], &flags[..]].concat());
-    let tar = image(dir.path());
+    let tar = lab::image(dir.path());
     daemon.docker(&["import", "-c", "CMD [\"/bin/sleep\", \"100\"]", tar.to_str().unwrap(), "i"]);
     let objects = dir.path().join("inspect.json");
     for line in commands.lines().map(str::trim) {

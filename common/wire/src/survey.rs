@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::Family;
+use crate::namespace::Namespace;
 
 /// The rules of iptables by table, each as `-A CHAIN …`, and the policies of the kernel's chains.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -73,6 +74,22 @@ pub fn processes(name: &str) -> Vec<u32> {
     let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     ids.filter(|id: &u32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name))
         .collect()
+}
+
+/// Those of them that are in this network namespace.
+pub fn processes_here(name: &str) -> Vec<u32> {
+    let home = Namespace::current().ok();
+    let is_here = |id: &u32| {
+        let other = Namespace::of(*id).ok();
+        home.as_ref().zip(other).is_some_and(|(home, other)| home.is(&other).unwrap_or(false))
+    };
+    processes(name).into_iter().filter(is_here).collect()
+}
+
+/// What a process was started with.
+pub fn arguments(id: u32) -> Vec<String> {
+    let text = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    text.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub fn snapshot() -> String {
     let settings =
         ["ipv4", "ipv6", "bridge", "netfilter"].map(|folder| settings(Path::new("/proc/sys/net").join(folder)));
     let routes = run("ip route show table all") + &run("ip -6 route show table all");
-    [run("nft list ruleset"), links.join("\n"), addresses.join("\n"), routes, settings.join("")].join("\n")
+    [run("nft -s list ruleset"), links.join("\n"), addresses.join("\n"), routes, settings.join("")].join("\n")
 }
 
 /// Fails where the host is not as it was, with what differs.
@@ -187,4 +187,19 @@ pub fn network(name: &str, subnet: &str, internal: bool) -> serde_json::Value {
         "IPAM": { "Config": [{ "Subnet": subnet }] },
         "Options": { "com.docker.network.bridge.name": format!("b-{name}") },
     })
+}
+
+/// A root with `sleep` and what it needs, as a tar for `docker import`.
+pub fn image(dir: &Path) -> PathBuf {
+    let root = dir.join("image");
+    let needs = run("ldd /bin/sleep");
+    let files = needs.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sleep"]);
+    for file in files {
+        let place = root.join(&file[1..]);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(file, place).unwrap();
+    }
+    let tar = dir.join("image.tar");
+    run(&format!("tar -C {} -cf {} .", root.display(), tar.display()));
+    tar
 }
