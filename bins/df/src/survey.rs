@@ -81,29 +81,48 @@ fn key(store: usize, layer: &LayerRef) -> Key {
 fn images(host: &Host, containers: &[Container], findings: &mut Findings) -> (Vec<ImageRoom>, u64) {
     let mut images = findings.take(host.images());
     let parents: HashSet<_> = images.iter().filter_map(|image| Some((image.store, image.parent.clone()?))).collect();
-    // The steps of a build are not images of their own (moby v28 daemon/images/images.go).
-    images.retain(|image| {
+    // The steps of a build are not images of their own (moby v28 daemon/images/images.go) …
+    let is_shown = |image: &Image| {
         let is_named = !image.tags.is_empty() || !image.digests.is_empty();
         is_named || !parents.contains(&(image.store, image.id.clone()))
-    });
-    let mut users: HashMap<Key, (usize, u64)> = HashMap::new();
-    for image in &images {
-        for at in 0..image.layers.len() {
-            let entry = users.entry(key(image.store, &image.layers[at]));
-            let (count, _) = entry.or_insert_with(|| (0, layer_size(host, image, at, findings)));
-            *count += 1;
-        }
-    }
-    let layers: u64 = users.values().map(|(_, size)| size).sum();
-    let images: Vec<ImageRoom> = images.into_iter().map(|image| image_room(image, &users, containers)).collect();
+    };
+    // … and count as sharers of a layer for some engines.
+    let sharers = images.iter().filter(|image| is_shown(image) || steps_share(host, image.store));
+    let users = users(host, sharers, findings);
+    images.retain(is_shown);
+    let layers: u64 = users.values().map(|layer| layer.files + layer.tar).sum();
+    let images: Vec<ImageRoom> = images.into_iter().map(|image| image_room(host, image, &users, containers)).collect();
     let records: u64 = images.iter().map(|it| it.records).sum();
     (images, layers + records)
 }
 
-fn image_room(image: Image, users: &HashMap<Key, (usize, u64)>, containers: &[Container]) -> ImageRoom {
-    let layers = || image.layers.iter().map(|layer| users[&key(image.store, layer)]);
-    let shared = layers().filter(|(count, _)| *count > 1).map(|(_, size)| size).sum();
-    let all: u64 = layers().map(|(_, size)| size).sum();
+/// A layer, by what its images have of it.
+struct LayerRoom {
+    /// Images that have it.
+    users: usize,
+    /// Bytes of its files.
+    files: u64,
+    /// Bytes of its tar, where the store keeps that.
+    tar: u64,
+}
+
+fn users<'a>(host: &Host, images: impl Iterator<Item = &'a Image>, findings: &mut Findings) -> HashMap<Key, LayerRoom> {
+    let mut users: HashMap<Key, LayerRoom> = HashMap::new();
+    for image in images {
+        for at in 0..image.layers.len() {
+            let entry = users.entry(key(image.store, &image.layers[at]));
+            entry.or_insert_with(|| layer_room(host, image, at, findings)).users += 1;
+        }
+    }
+    users
+}
+
+fn image_room(host: &Host, image: Image, users: &HashMap<Key, LayerRoom>, containers: &[Container]) -> ImageRoom {
+    let layers = || image.layers.iter().map(|layer| &users[&key(image.store, layer)]);
+    let counts_tars = counts_shared_tars(host, image.store);
+    let common = layers().filter(|layer| layer.users > 1);
+    let shared = common.map(|layer| layer.files + if counts_tars { layer.tar } else { 0 }).sum();
+    let all: u64 = layers().map(|layer| layer.files + layer.tar).sum();
     let size = image.size.unwrap_or(all);
     let records = size.saturating_sub(all);
     let is_of =
@@ -112,10 +131,24 @@ fn image_room(image: Image, users: &HashMap<Key, (usize, u64)>, containers: &[Co
     ImageRoom { image, size, shared, records, containers }
 }
 
+/// Whether the steps of a build count where the engine says what images share: with docker 28 and 29 they do, with 20.10 not.
+/// Since 23 there is `engine-id`.
+fn steps_share(host: &Host, store: usize) -> bool {
+    let store = host.store(store);
+    store.generation == Generation::DockerContent && host.root().exists(&store.home.join("engine-id"))
+}
+
+/// Whether the engine counts a shared layer's tar as shared too: docker with containerd's store since 29, which is the
+/// first to keep `image/identity-cache.db` (moby v28 and v29 daemon/containerd/image_list.go).
+fn counts_shared_tars(host: &Host, store: usize) -> bool {
+    let store = host.store(store);
+    store.generation != Generation::DockerContainerd || host.root().exists(&store.home.join("image/identity-cache.db"))
+}
+
 /// Bytes of an image's layer: its files, and its tar where the store keeps that (moby v29 daemon/containerd/image_list.go).
-fn layer_size(host: &Host, image: &Image, at: usize, findings: &mut Findings) -> u64 {
+fn layer_room(host: &Host, image: &Image, at: usize, findings: &mut Findings) -> LayerRoom {
     let blob = image.layers[at].blob.as_ref().and_then(|path| host.root().stat(path).ok());
-    files_size(host, image, at, findings) + blob.map_or(0, |stat| stat.size)
+    LayerRoom { users: 0, files: files_size(host, image, at, findings), tar: blob.map_or(0, |stat| stat.size) }
 }
 
 /// Bytes of a layer's files: as recorded, else as they lie.
