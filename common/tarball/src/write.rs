@@ -360,9 +360,8 @@ impl<'a> Draft<'a> {
 /// The header of an extended header, as Go writes it (Go 1.19 archive/tar/writer.go writePAXHeader).
 fn extended_block(name: &[u8], size: u64) -> [u8; SIZE] {
     let mut raw = [0; SIZE];
-    let mut title = beside(name, b"PaxHeaders.0");
-    title.retain(u8::is_ascii);
-    title.truncate(100);
+    let whole = beside(name, b"PaxHeaders.0");
+    let mut title: Vec<u8> = whole.iter().copied().filter(u8::is_ascii).take(100).collect();
     while title.ends_with(b"/") {
         title.pop();
     }
@@ -420,7 +419,9 @@ fn fits(number: i64, digits: u32) -> bool {
 
 /// Text cut to its field; what is not ASCII is left out, since the extended header has all of it.
 fn put_text(field: &mut [u8], text: &[u8]) {
-    let ascii: Vec<u8> = text.iter().copied().filter(|byte| byte.is_ascii() && *byte != 0).collect();
+    // One more than fits, so that a cut is seen; deep folders have names of 100 KiB.
+    let fitting = text.iter().copied().filter(|byte| byte.is_ascii() && *byte != 0).take(field.len() + 1);
+    let ascii: Vec<u8> = fitting.collect();
     let mut cut = &ascii[..ascii.len().min(field.len())];
     // A name cut behind a slash would look like a directory's to old readers (Go 1.19 archive/tar/strconv.go).
     if ascii.len() > field.len() {
