@@ -12,12 +12,17 @@ mod show;
 use std::process::ExitCode;
 
 use args::Args;
+use cli::Outcome;
 use plan::Plan;
 
 fn main() -> ExitCode {
     cli::Program::new("run").statuses(125, 125).run(|args: Args| {
         if args.check {
             return check::report();
+        }
+        if plan::lacks_a_terminal(&args) {
+            // The one mistake that docker's client has another status for.
+            return Ok(Outcome::not_done(anyhow::anyhow!("the input device is not a TTY")).with_status(1));
         }
         let plan = Plan::new(&args)?;
         match args.plan {

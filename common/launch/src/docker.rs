@@ -59,6 +59,9 @@ pub enum DockerError {
         /// Why not.
         why: String,
     },
+    /// A mount in the place of the kernel's own files.
+    #[error("\"{}\" cannot be mounted because it is inside /proc", .0.display())]
+    Mount(PathBuf),
     /// The user.
     #[error(transparent)]
     User(#[from] UserError),
@@ -90,7 +93,7 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
         hostname: text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]).to_string(),
         domainname: text(&config["Domainname"]).unwrap_or_default().to_string(),
         namespaces: namespaces(host, &around, &mut notes),
-        mounts: mounts(host, privileged, &around.joined, around.mounts),
+        mounts: mounts(host, privileged, &around.joined, around.mounts)?,
         masked: hidden("MaskedPaths", MASKED),
         read_only_paths: hidden("ReadonlyPaths", READ_ONLY),
         sysctls: pairs(&host["Sysctls"]),
@@ -226,7 +229,7 @@ fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> N
     }
 }
 
-fn mounts(host: &Value, privileged: bool, joined: &Joined, own: Vec<Mount>) -> Vec<Mount> {
+fn mounts(host: &Value, privileged: bool, joined: &Joined, own: Vec<Mount>) -> Result<Vec<Mount>, DockerError> {
     let default = |destination: &str, source: MountSource, read_only: bool| Mount {
         destination: PathBuf::from(destination),
         source,
@@ -254,7 +257,29 @@ fn mounts(host: &Value, privileged: bool, joined: &Joined, own: Vec<Mount>) -> V
     // One mount a place: the container's own instead of the default.
     out.retain(|mount| own.iter().all(|other| other.destination != mount.destination));
     out.extend(own);
-    out
+    match out.iter().find(|mount| !matches!(mount.source, MountSource::Proc) && hides_processes(&mount.destination)) {
+        Some(mount) => Err(DockerError::Mount(mount.destination.clone())),
+        None => Ok(out),
+    }
+}
+
+/// Whether a mount there would put other files in the place of the kernel's own: all of `/proc` but what runc lets through
+/// (runc v1.1.5 libcontainer/rootfs_linux.go checkProcMount).
+fn hides_processes(destination: &Path) -> bool {
+    const ALLOWED: &[&str] = &[
+        "cpuinfo",
+        "diskstats",
+        "loadavg",
+        "meminfo",
+        "net/dev",
+        "slabinfo",
+        "stat",
+        "swaps",
+        "sys/kernel/ns_last_pid",
+        "uptime",
+    ];
+    let below = destination.strip_prefix("/proc");
+    below.is_ok_and(|below| !ALLOWED.iter().any(|allowed| below == Path::new(allowed)))
 }
 
 /// `/dev/shm`: memory of its own, that of whose it shares, or none.

@@ -142,6 +142,12 @@ impl Plan {
     }
 }
 
+/// Whether a terminal is asked for that the person does not have.
+pub fn lacks_a_terminal(args: &Args) -> bool {
+    let wanted = args.process.tty && args.process.interactive && !args.life.detach && args.plan.is_none();
+    wanted && !rustix::termios::isatty(rustix::stdio::stdin())
+}
+
 fn refuse(args: &Args) -> Result<()> {
     match args.life.pull.as_str() {
         "never" | "missing" => {}
@@ -160,13 +166,6 @@ fn refuse(args: &Args) -> Result<()> {
     }
     if let Some(file) = args.life.cidfile.as_ref().filter(|file| file.exists()) {
         bail!("container ID file found, make sure the other container isn't running or delete {}", file.display());
-    }
-    if args.process.tty
-        && args.process.interactive
-        && !args.life.detach
-        && !rustix::termios::isatty(rustix::stdio::stdin())
-    {
-        bail!("the input device is not a TTY");
     }
     if let Some(dir) = args.process.workdir.as_ref().filter(|dir| !dir.starts_with('/')) {
         bail!("the working directory '{dir}' is invalid, it needs to be an absolute path");

@@ -211,10 +211,16 @@ fn strings(list: &Value) -> impl Iterator<Item = &str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Without slashes at the end, twice, or `.` in between.
+/// Without slashes at the end or twice, and without `.` and `..`, by the text alone.
 fn clean(destination: &str) -> String {
-    let parts = destination.split('/').filter(|part| !part.is_empty() && *part != ".");
-    parts.fold(String::new(), |path, part| path + "/" + part)
+    let mut parts: Vec<&str> = Vec::new();
+    for part in destination.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 fn is_empty(folder: &Path) -> bool {

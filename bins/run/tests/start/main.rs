@@ -1,0 +1,8 @@
+//! Containers really started: exit statuses, what flags do inside, hostile images, and the same beside docker and runc.
+
+mod bundle;
+mod exits;
+mod flags;
+mod hostile;
+mod image;
+mod safety;
