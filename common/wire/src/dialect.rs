@@ -11,11 +11,54 @@ use std::net::IpAddr;
 use model::Protocol;
 
 use crate::resolve::{Ctr, Net, Open, Place, Resolved};
-use crate::{Family, Is, Match, Prefix, Rule, Table, Target};
+use crate::{Daemon, Family, Is, Match, Prefix, Rule, RuleSet, Table, Target};
 
 /// Where a rule goes.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot(pub Family, pub Table, pub &'static str);
+
+/// The tables of one family while their rules are made.
+pub(crate) struct Tables<'a> {
+    pub set: &'a mut RuleSet,
+    pub family: Family,
+    /// Whether no proxy stands between, so that packets go back to the bridge that they came from.
+    pub hairpin: bool,
+}
+
+impl Tables<'_> {
+    pub(crate) fn filter(&self, chain: &'static str) -> Spot {
+        Spot(self.family, Table::Filter, chain)
+    }
+
+    pub(crate) fn nat(&self, chain: &'static str) -> Spot {
+        Spot(self.family, Table::Nat, chain)
+    }
+
+    pub(crate) fn raw(&self) -> Spot {
+        Spot(self.family, Table::Raw, "PREROUTING")
+    }
+
+    /// The ways into the chain for published ports.
+    pub(crate) fn translation(&mut self) {
+        let why = || Why("packets to this host may be for a published port", "--iptables");
+        self.set.append(rule(self.nat("PREROUTING"), [Match::DestinationLocal], jump("DOCKER"), why()));
+        let mut matches = vec![Match::DestinationLocal];
+        if !self.hairpin {
+            matches.insert(0, Match::Destination(Is::NotIn, loopback(self.family)));
+        }
+        self.set.append(rule(self.nat("OUTPUT"), matches, jump("DOCKER"), why()));
+    }
+}
+
+/// The rules of each family: IPv4, and IPv6 where it is wanted.
+pub(crate) fn of_families(daemon: &Daemon, ipv6: bool, mut make: impl FnMut(Tables)) -> RuleSet {
+    let mut set = RuleSet::default();
+    let hairpin = daemon.userland_proxy == Some(false);
+    for family in [Family::V4, Family::V6].into_iter().take(if ipv6 { 2 } else { 1 }) {
+        make(Tables { set: &mut set, family, hairpin });
+    }
+    set
+}
 
 /// Why a rule is there: the reason, and the config field that it comes from.
 pub(crate) struct Why<'a>(pub &'a str, pub &'a str);

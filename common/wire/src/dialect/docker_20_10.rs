@@ -2,8 +2,8 @@
 //! drivers/bridge/bridge.go, iptables/iptables.go, firewall_linux.go).
 
 use crate::dialect::{
-    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge,
-    ports, rule, to_address, to_bridge,
+    LINKS, PortRule, Spot, Tables, Why, from_address, from_bridge, jump, links, not_from_bridge, not_to_bridge,
+    of_families, ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Resolved};
 use crate::{Daemon, Family, Is, Match, Prefix, RuleSet, Table, Target};
@@ -14,55 +14,36 @@ const USER: &str = "DOCKER-USER";
 
 /// The rules, as a daemon leaves them that made the networks and started the containers one after the other.
 pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
-    let mut set = RuleSet::default();
-    let hairpin = daemon.userland_proxy == Some(false);
-    let families = match daemon.ip6tables {
-        Some(true) => vec![Family::V4, Family::V6],
-        _ => vec![Family::V4],
-    };
-    for family in families {
-        let mut builder = Builder { set: &mut set, family, hairpin };
+    of_families(daemon, daemon.ip6tables == Some(true), |tables| {
+        let mut builder = Builder(tables);
         builder.chains();
         resolved.nets.iter().for_each(|net| builder.network(net));
         resolved.ctrs.iter().for_each(|ctr| builder.container(ctr, resolved));
-    }
-    set
+    })
 }
 
-struct Builder<'a> {
-    set: &'a mut RuleSet,
-    family: Family,
-    hairpin: bool,
-}
+struct Builder<'a>(Tables<'a>);
 
 impl Builder<'_> {
-    fn filter(&self, chain: &'static str) -> Spot {
-        Spot(self.family, Table::Filter, chain)
-    }
-
-    fn nat(&self, chain: &'static str) -> Spot {
-        Spot(self.family, Table::Nat, chain)
-    }
-
     fn chains(&mut self) {
-        self.set.chain(self.family, Table::Nat, "DOCKER");
+        self.0.set.chain(self.0.family, Table::Nat, "DOCKER");
         for chain in ["DOCKER", STAGE_1, STAGE_2] {
-            self.set.chain(self.family, Table::Filter, chain);
+            self.0.set.chain(self.0.family, Table::Filter, chain);
         }
         for chain in [STAGE_1, STAGE_2] {
             let why = Why("what no network forbids goes on", "--iptables");
-            self.set.append(rule(self.filter(chain), [], Target::Return, why));
+            self.0.set.append(rule(self.0.filter(chain), [], Target::Return, why));
         }
     }
 
     fn network(&mut self, net: &Net) {
-        let Some(prefix) = net.gateway(self.family) else { return self.isolate(net) };
+        let Some(prefix) = net.gateway(self.0.family) else { return self.isolate(net) };
         match net.internal {
             true => self.internal(net, prefix.network()),
             false => self.external(net, prefix.network()),
         }
         let why = Why("networks are kept apart", "--iptables");
-        self.set.lift(rule(self.filter("FORWARD"), [], jump(STAGE_1), why));
+        self.0.set.lift(rule(self.0.filter("FORWARD"), [], jump(STAGE_1), why));
         self.isolate(net);
         self.user();
     }
@@ -71,45 +52,50 @@ impl Builder<'_> {
         let from = format!("{}: Internal", net.from);
         let into = [Match::Destination(Is::NotIn, network), from_bridge(&net.bridge)];
         let out = [Match::Source(Is::NotIn, network), to_bridge(&net.bridge)];
-        self.set.insert(rule(
-            self.filter(STAGE_1),
+        self.0.set.insert(rule(
+            self.0.filter(STAGE_1),
             into,
             Target::Drop,
             Why("an internal network has no way out", &from),
         ));
-        self.set.insert(rule(self.filter(STAGE_1), out, Target::Drop, Why("an internal network has no way in", &from)));
+        self.0.set.insert(rule(
+            self.0.filter(STAGE_1),
+            out,
+            Target::Drop,
+            Why("an internal network has no way in", &from),
+        ));
         self.between(net);
     }
 
     fn external(&mut self, net: &Net, network: Prefix) {
         let bridge = &*net.bridge;
         let source =
-            |plain: Target| net.source_ip.filter(|ip| Family::of(*ip) == self.family).map_or(plain, Target::SourceAs);
+            |plain: Target| net.source_ip.filter(|ip| Family::of(*ip) == self.0.family).map_or(plain, Target::SourceAs);
         let target = source(Target::Masquerade);
         let masq = format!("{}: com.docker.network.bridge.enable_ip_masquerade", net.from);
         if net.masquerade {
             let matches = [Match::Source(Is::In, network), not_to_bridge(bridge)];
             let why = Why("packets to the outside get the host's address", &masq);
-            self.set.insert(rule(self.nat("POSTROUTING"), matches, target.clone(), why));
+            self.0.set.insert(rule(self.0.nat("POSTROUTING"), matches, target.clone(), why));
         }
-        if net.masquerade && !self.hairpin {
+        if net.masquerade && !self.0.hairpin {
             let why = Why("what containers send to published ports goes to the proxy", "--userland-proxy");
-            self.set.insert(rule(self.nat("DOCKER"), [from_bridge(bridge)], Target::Return, why));
+            self.0.set.insert(rule(self.0.nat("DOCKER"), [from_bridge(bridge)], Target::Return, why));
         }
-        if self.hairpin {
+        if self.0.hairpin {
             let why = Why("what this host sends to published ports gets the bridge's address", "--userland-proxy");
             let matches = [to_bridge(bridge), Match::SourceLocal];
-            self.set.insert(rule(self.nat("POSTROUTING"), matches, target, why));
+            self.0.set.insert(rule(self.0.nat("POSTROUTING"), matches, target, why));
         }
         self.between(net);
         let why = Why("containers reach the outside", &net.from);
         let out = [from_bridge(bridge), not_to_bridge(bridge)];
-        self.set.insert(rule(self.filter("FORWARD"), out, Target::Accept, why));
-        self.translation();
+        self.0.set.insert(rule(self.0.filter("FORWARD"), out, Target::Accept, why));
+        self.0.translation();
         let why = Why("published ports are open", &net.from);
-        self.set.insert(rule(self.filter("FORWARD"), [to_bridge(bridge)], jump("DOCKER"), why));
+        self.0.set.insert(rule(self.0.filter("FORWARD"), [to_bridge(bridge)], jump("DOCKER"), why));
         let answers = [to_bridge(bridge), Match::Established];
-        self.set.insert(rule(self.filter("FORWARD"), answers, Target::Accept, Why("answers come back", &net.from)));
+        self.0.set.insert(rule(self.0.filter("FORWARD"), answers, Target::Accept, Why("answers come back", &net.from)));
     }
 
     fn between(&mut self, net: &Net) {
@@ -118,23 +104,13 @@ impl Builder<'_> {
         match net.icc {
             true => {
                 let why = Why("containers of the network reach each other", &from);
-                self.set.insert(rule(self.filter("FORWARD"), matches, Target::Accept, why));
+                self.0.set.insert(rule(self.0.filter("FORWARD"), matches, Target::Accept, why));
             }
             false => {
                 let why = Why("containers of the network do not reach each other", &from);
-                self.set.append(rule(self.filter("FORWARD"), matches, Target::Drop, why));
+                self.0.set.append(rule(self.0.filter("FORWARD"), matches, Target::Drop, why));
             }
         }
-    }
-
-    fn translation(&mut self) {
-        let why = || Why("packets to this host may be for a published port", "--iptables");
-        self.set.append(rule(self.nat("PREROUTING"), [Match::DestinationLocal], jump("DOCKER"), why()));
-        let mut matches = vec![Match::DestinationLocal];
-        if !self.hairpin {
-            matches.insert(0, Match::Destination(Is::NotIn, loopback(self.family)));
-        }
-        self.set.append(rule(self.nat("OUTPUT"), matches, jump("DOCKER"), why()));
     }
 
     /// In both families, whether or not the network has IPv6.
@@ -145,31 +121,31 @@ impl Builder<'_> {
         let bridge = &*net.bridge;
         let leaves = [from_bridge(bridge), not_to_bridge(bridge)];
         let why = Why("what leaves a network may not enter another", &net.from);
-        self.set.insert(rule(self.filter(STAGE_1), leaves, jump(STAGE_2), why));
+        self.0.set.insert(rule(self.0.filter(STAGE_1), leaves, jump(STAGE_2), why));
         let why = Why("what comes from another network is dropped", &net.from);
-        self.set.insert(rule(self.filter(STAGE_2), [to_bridge(bridge)], Target::Drop, why));
+        self.0.set.insert(rule(self.0.filter(STAGE_2), [to_bridge(bridge)], Target::Drop, why));
     }
 
     /// The user's own chain; 20.10 has none for IPv6.
     fn user(&mut self) {
-        if self.family == Family::V6 {
+        if self.0.family == Family::V6 {
             return;
         }
-        self.set.chain(self.family, Table::Filter, USER);
+        self.0.set.chain(self.0.family, Table::Filter, USER);
         let why = || Why("the user's own rules come first", "--iptables");
-        self.set.append(rule(self.filter(USER), [], Target::Return, why()));
-        self.set.lift(rule(self.filter("FORWARD"), [], jump(USER), why()));
+        self.0.set.append(rule(self.0.filter(USER), [], Target::Return, why()));
+        self.0.set.lift(rule(self.0.filter("FORWARD"), [], jump(USER), why()));
     }
 
     fn container(&mut self, ctr: &Ctr, resolved: &Resolved) {
-        for (net, port) in ports(ctr, resolved, self.family) {
+        for (net, port) in ports(ctr, resolved, self.0.family) {
             self.port(net, &port);
         }
         for place in &ctr.places {
             let net = &resolved.nets[place.net];
             // Links need rules only where containers may not reach each other anyway.
             if !net.icc && ctr.gateway.is_some_and(|at| ctr.places[at].net == place.net) {
-                links(ctr, place, resolved, self.family).iter().for_each(|link| self.link(net, link));
+                links(ctr, place, resolved, self.0.family).iter().for_each(|link| self.link(net, link));
             }
         }
     }
@@ -178,21 +154,21 @@ impl Builder<'_> {
         let bridge = &*net.bridge;
         let why = || Why(&port.reason, port.from);
         let mut matches: Vec<Match> = port.host_ip.into_iter().map(to_address).collect();
-        if !self.hairpin {
+        if !self.0.hairpin {
             matches.push(not_from_bridge(bridge));
         }
         matches.push(Match::DestinationPort(port.protocol, port.host_port));
-        self.set.append(rule(self.nat("DOCKER"), matches, Target::Rewrite(port.address, port.port), why()));
+        self.0.set.append(rule(self.0.nat("DOCKER"), matches, Target::Rewrite(port.address, port.port), why()));
         let inside = Match::DestinationPort(port.protocol, port.port);
         let matches = [to_address(port.address), not_from_bridge(bridge), to_bridge(bridge), inside.clone()];
-        self.set.append(rule(self.filter("DOCKER"), matches, Target::Accept, why()));
+        self.0.set.append(rule(self.0.filter("DOCKER"), matches, Target::Accept, why()));
         let itself = [from_address(port.address), to_address(port.address), inside];
-        self.set.append(rule(self.nat("POSTROUTING"), itself, Target::Masquerade, why()));
+        self.0.set.append(rule(self.0.nat("POSTROUTING"), itself, Target::Masquerade, why()));
         if port.protocol == model::Protocol::Sctp {
-            let spot = Spot(self.family, Table::Mangle, "POSTROUTING");
+            let spot = Spot(self.0.family, Table::Mangle, "POSTROUTING");
             let matches = [Match::SourcePort(port.protocol, port.port)];
             let why = Why("kernels up to 4.9 leave SCTP checksums of veths open", port.from);
-            self.set.append(rule(spot, matches, Target::FillChecksum, why));
+            self.0.set.append(rule(spot, matches, Target::FillChecksum, why));
         }
     }
 
@@ -203,7 +179,7 @@ impl Builder<'_> {
         let there = [from_address(link.address), to_address(link.target), from_bridge(bridge), to_bridge(bridge), ask];
         let back =
             [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
-        self.set.append(rule(self.filter("DOCKER"), there, Target::Accept, Why(&link.reason, LINKS)));
-        self.set.append(rule(self.filter("DOCKER"), back, Target::Accept, Why(&link.reason, LINKS)));
+        self.0.set.append(rule(self.0.filter("DOCKER"), there, Target::Accept, Why(&link.reason, LINKS)));
+        self.0.set.append(rule(self.0.filter("DOCKER"), back, Target::Accept, Why(&link.reason, LINKS)));
     }
 }

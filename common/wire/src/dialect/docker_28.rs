@@ -3,7 +3,7 @@
 
 use crate::config::GatewayMode;
 use crate::dialect::{
-    LINKS, PortRule, Spot, Why, from_address, from_bridge, jump, links, loopback, not_from_bridge, not_to_bridge,
+    LINKS, PortRule, Tables, Why, from_address, from_bridge, jump, links, not_from_bridge, not_to_bridge, of_families,
     ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Resolved};
@@ -18,52 +18,23 @@ const USER: &str = "DOCKER-USER";
 
 /// The rules.
 pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
-    let mut set = RuleSet::default();
-    let hairpin = daemon.userland_proxy == Some(false);
-    let families = match daemon.ip6tables {
-        Some(false) => vec![Family::V4],
-        _ => vec![Family::V4, Family::V6],
-    };
-    for family in families {
-        let mut builder = Builder { set: &mut set, family, hairpin };
+    of_families(daemon, daemon.ip6tables != Some(false), |tables| {
+        let mut builder = Builder(tables);
         builder.chains();
         resolved.nets.iter().for_each(|net| builder.network(net));
         resolved.ctrs.iter().for_each(|ctr| builder.container(ctr, resolved));
-    }
-    set
+    })
 }
 
-struct Builder<'a> {
-    set: &'a mut RuleSet,
-    family: Family,
-    hairpin: bool,
-}
+struct Builder<'a>(Tables<'a>);
 
 impl Builder<'_> {
-    fn filter(&self, chain: &'static str) -> Spot {
-        Spot(self.family, Table::Filter, chain)
-    }
-
-    fn nat(&self, chain: &'static str) -> Spot {
-        Spot(self.family, Table::Nat, chain)
-    }
-
-    fn raw(&self) -> Spot {
-        Spot(self.family, Table::Raw, "PREROUTING")
-    }
-
     fn chains(&mut self) {
-        self.set.chain(self.family, Table::Nat, "DOCKER");
+        self.0.set.chain(self.0.family, Table::Nat, "DOCKER");
         for chain in ["DOCKER", FORWARD, BRIDGE, TRACKED, STAGE_1, STAGE_2, USER] {
-            self.set.chain(self.family, Table::Filter, chain);
+            self.0.set.chain(self.0.family, Table::Filter, chain);
         }
-        let why = || Why("packets to this host may be for a published port", "--iptables");
-        self.set.append(rule(self.nat("PREROUTING"), [Match::DestinationLocal], jump("DOCKER"), why()));
-        let mut matches = vec![Match::DestinationLocal];
-        if !self.hairpin {
-            matches.insert(0, Match::Destination(Is::NotIn, loopback(self.family)));
-        }
-        self.set.append(rule(self.nat("OUTPUT"), matches, jump("DOCKER"), why()));
+        self.0.translation();
         let jumps = [
             ("FORWARD", USER, "the user's own rules come first"),
             ("FORWARD", FORWARD, "docker's rules come next"),
@@ -72,12 +43,12 @@ impl Builder<'_> {
             (FORWARD, BRIDGE, "published ports are open"),
         ];
         for (chain, target, reason) in jumps {
-            self.set.append(rule(self.filter(chain), [], jump(target), Why(reason, "--iptables")));
+            self.0.set.append(rule(self.0.filter(chain), [], jump(target), Why(reason, "--iptables")));
         }
     }
 
     fn network(&mut self, net: &Net) {
-        let Some(prefix) = net.gateway(self.family) else { return };
+        let Some(prefix) = net.gateway(self.0.family) else { return };
         match net.internal {
             true => self.internal(net, prefix.network()),
             false => self.external(net, prefix.network()),
@@ -89,50 +60,55 @@ impl Builder<'_> {
         let from = format!("{}: Internal", net.from);
         let mut into = vec![Match::Destination(Is::NotIn, network), from_bridge(bridge)];
         let mut out = vec![Match::Source(Is::NotIn, network), to_bridge(bridge)];
-        if self.family == Family::V6 {
+        if self.0.family == Family::V6 {
             into.push(not_to_bridge(bridge));
             out.insert(1, not_from_bridge(bridge));
         }
-        self.set.insert(rule(
-            self.filter(STAGE_1),
+        self.0.set.insert(rule(
+            self.0.filter(STAGE_1),
             into,
             Target::Drop,
             Why("an internal network has no way out", &from),
         ));
-        self.set.insert(rule(self.filter(STAGE_1), out, Target::Drop, Why("an internal network has no way in", &from)));
+        self.0.set.insert(rule(
+            self.0.filter(STAGE_1),
+            out,
+            Target::Drop,
+            Why("an internal network has no way in", &from),
+        ));
         self.between(net);
     }
 
     fn external(&mut self, net: &Net, network: Prefix) {
         let bridge = &*net.bridge;
-        let routed = net.mode(self.family) == GatewayMode::Routed;
-        let source = net.source_ip.filter(|ip| Family::of(*ip) == self.family);
+        let routed = net.mode(self.0.family) == GatewayMode::Routed;
+        let source = net.source_ip.filter(|ip| Family::of(*ip) == self.0.family);
         let target = source.map_or(Target::Masquerade, Target::SourceAs);
         if net.masquerade && !routed {
             let from = format!("{}: com.docker.network.bridge.enable_ip_masquerade", net.from);
             let matches = [Match::Source(Is::In, network), not_to_bridge(bridge)];
             let why = Why("packets to the outside get the host's address", &from);
-            self.set.insert(rule(self.nat("POSTROUTING"), matches, target.clone(), why));
+            self.0.set.insert(rule(self.0.nat("POSTROUTING"), matches, target.clone(), why));
         }
-        if net.masquerade && !self.hairpin {
+        if net.masquerade && !self.0.hairpin {
             let why = Why("what containers send to published ports goes to the proxy", "--userland-proxy");
-            self.set.insert(rule(self.nat("DOCKER"), [from_bridge(bridge)], Target::Return, why));
+            self.0.set.insert(rule(self.0.nat("DOCKER"), [from_bridge(bridge)], Target::Return, why));
         }
-        if self.hairpin {
+        if self.0.hairpin {
             let why = Why("what this host sends to published ports gets the bridge's address", "--userland-proxy");
-            self.set.insert(rule(self.nat("POSTROUTING"), [to_bridge(bridge), Match::SourceLocal], target, why));
+            self.0.set.insert(rule(self.0.nat("POSTROUTING"), [to_bridge(bridge), Match::SourceLocal], target, why));
         }
         self.between(net);
         if routed {
             let why = Why("containers of a routed network answer to ping", &net.from);
-            self.set.append(rule(self.filter("DOCKER"), [to_bridge(bridge), Match::Icmp], Target::Accept, why));
+            self.0.set.append(rule(self.0.filter("DOCKER"), [to_bridge(bridge), Match::Icmp], Target::Accept, why));
         }
         self.out(net);
         self.closed(net);
         let why = Why("answers come back", &net.from);
-        self.set.append(rule(self.filter(TRACKED), [to_bridge(bridge), Match::Established], Target::Accept, why));
+        self.0.set.append(rule(self.0.filter(TRACKED), [to_bridge(bridge), Match::Established], Target::Accept, why));
         let why = Why("published ports are open", &net.from);
-        self.set.append(rule(self.filter(BRIDGE), [to_bridge(bridge)], jump("DOCKER"), why));
+        self.0.set.append(rule(self.0.filter(BRIDGE), [to_bridge(bridge)], jump("DOCKER"), why));
         self.isolate(net, routed);
     }
 
@@ -142,10 +118,10 @@ impl Builder<'_> {
         // Elsewhere the rule for what leaves a container covers its neighbours too.
         if net.icc && net.internal {
             let why = Why("containers of the network reach each other", &from);
-            self.set.append(rule(self.filter(FORWARD), matches, Target::Accept, why));
+            self.0.set.append(rule(self.0.filter(FORWARD), matches, Target::Accept, why));
         } else if !net.icc {
             let why = Why("containers of the network do not reach each other", &from);
-            self.set.append(rule(self.filter(FORWARD), matches, Target::Drop, why));
+            self.0.set.append(rule(self.0.filter(FORWARD), matches, Target::Drop, why));
         }
     }
 
@@ -154,8 +130,8 @@ impl Builder<'_> {
         if !net.icc {
             matches.push(not_to_bridge(&net.bridge));
         }
-        self.set.append(rule(
-            self.filter(FORWARD),
+        self.0.set.append(rule(
+            self.0.filter(FORWARD),
             matches,
             Target::Accept,
             Why("containers reach the outside", &net.from),
@@ -164,79 +140,84 @@ impl Builder<'_> {
 
     fn closed(&mut self, net: &Net) {
         let matches = [not_from_bridge(&net.bridge), to_bridge(&net.bridge)];
-        let (target, reason) = match net.mode(self.family) {
+        let (target, reason) = match net.mode(self.0.family) {
             GatewayMode::NatUnprotected => (Target::Accept, "the network is open to the outside"),
             _ => (Target::Drop, "ports that are not published are closed"),
         };
-        self.set.append(rule(self.filter("DOCKER"), matches, target, Why(reason, &net.from)));
+        self.0.set.append(rule(self.0.filter("DOCKER"), matches, target, Why(reason, &net.from)));
     }
 
     fn isolate(&mut self, net: &Net, routed: bool) {
         let bridge = &*net.bridge;
         if routed {
             let why = Why("a routed network is guarded by its ports' rules", &net.from);
-            self.set.insert(rule(self.filter(STAGE_1), [to_bridge(bridge)], Target::Return, why));
+            self.0.set.insert(rule(self.0.filter(STAGE_1), [to_bridge(bridge)], Target::Return, why));
             let why = Why("a routed network answers to others", &net.from);
-            self.set.insert(rule(self.filter(STAGE_1), [from_bridge(bridge), Match::Established], Target::Accept, why));
+            self.0.set.insert(rule(
+                self.0.filter(STAGE_1),
+                [from_bridge(bridge), Match::Established],
+                Target::Accept,
+                why,
+            ));
         }
         let leaves = [from_bridge(bridge), not_to_bridge(bridge)];
         let why = Why("what leaves a network may not enter another", &net.from);
-        self.set.append(rule(self.filter(STAGE_1), leaves, jump(STAGE_2), why));
+        self.0.set.append(rule(self.0.filter(STAGE_1), leaves, jump(STAGE_2), why));
         let why = Why("what comes from another network is dropped", &net.from);
-        self.set.insert(rule(self.filter(STAGE_2), [to_bridge(bridge)], Target::Drop, why));
+        self.0.set.insert(rule(self.0.filter(STAGE_2), [to_bridge(bridge)], Target::Drop, why));
     }
 
     fn container(&mut self, ctr: &Ctr, resolved: &Resolved) {
         for place in &ctr.places {
             let net = &resolved.nets[place.net];
-            let shut = !net.internal && net.mode(self.family) == GatewayMode::Nat;
-            let Some(address) = place.address(self.family).filter(|_| shut) else { continue };
+            let shut = !net.internal && net.mode(self.0.family) == GatewayMode::Nat;
+            let Some(address) = place.address(self.0.family).filter(|_| shut) else { continue };
             let matches = [to_address(address), not_from_bridge(&net.bridge)];
             let reason = format!("'{}' is not reached by its own address from outside", ctr.title);
-            self.set.append(rule(self.raw(), matches, Target::Drop, Why(&reason, &net.from)));
+            self.0.set.append(rule(self.0.raw(), matches, Target::Drop, Why(&reason, &net.from)));
         }
-        for (net, port) in ports(ctr, resolved, self.family) {
+        for (net, port) in ports(ctr, resolved, self.0.family) {
             self.port(net, &port);
         }
         for place in ctr.places.iter().filter(|place| !resolved.nets[place.net].icc) {
             let net = &resolved.nets[place.net];
-            links(ctr, place, resolved, self.family).iter().for_each(|link| self.link(net, link));
+            links(ctr, place, resolved, self.0.family).iter().for_each(|link| self.link(net, link));
         }
     }
 
     fn port(&mut self, net: &Net, port: &PortRule) {
         let bridge = &*net.bridge;
         let why = || Why(&port.reason, port.from);
-        let mode = net.mode(self.family);
+        let mode = net.mode(self.0.family);
         let outside = Match::DestinationPort(port.protocol, port.host_port);
         let inside = Match::DestinationPort(port.protocol, port.port);
         let loopback = port.host_ip.filter(|ip| ip.is_loopback() && ip.is_ipv4());
         if let Some(address) = loopback.filter(|_| mode != GatewayMode::Routed) {
             let matches = [to_address(address), Match::In(Is::NotIn, "lo".into()), outside.clone()];
             let why = Why("a port of 127.0.0.1 is not reached from outside", port.from);
-            self.set.append(rule(self.raw(), matches, Target::Drop, why));
+            self.0.set.append(rule(self.0.raw(), matches, Target::Drop, why));
         }
         if mode != GatewayMode::Routed {
             let mut matches: Vec<Match> = Vec::new();
-            if self.family == Family::V6 {
+            if self.0.family == Family::V6 {
                 let link_local =
                     Prefix { address: std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(), length: 10 };
                 matches.push(Match::Source(Is::NotIn, link_local));
             }
             matches.extend(port.host_ip.map(to_address));
-            if !self.hairpin {
+            if !self.0.hairpin {
                 matches.push(not_from_bridge(bridge));
             }
             matches.push(outside);
-            self.set.append(rule(self.nat("DOCKER"), matches, Target::Rewrite(port.address, port.port), why()));
-            if self.hairpin {
+            self.0.set.append(rule(self.0.nat("DOCKER"), matches, Target::Rewrite(port.address, port.port), why()));
+            if self.0.hairpin {
                 let itself = [from_address(port.address), to_address(port.address), inside.clone()];
-                self.set.append(rule(self.nat("POSTROUTING"), itself, Target::Masquerade, why()));
+                self.0.set.append(rule(self.0.nat("POSTROUTING"), itself, Target::Masquerade, why()));
             }
         }
         if mode != GatewayMode::NatUnprotected {
             let matches = [to_address(port.address), not_from_bridge(bridge), to_bridge(bridge), inside];
-            self.set.insert(rule(self.filter("DOCKER"), matches, Target::Accept, why()));
+            self.0.set.insert(rule(self.0.filter("DOCKER"), matches, Target::Accept, why()));
         }
     }
 
@@ -247,7 +228,7 @@ impl Builder<'_> {
         let there = [from_address(link.address), to_address(link.target), from_bridge(bridge), to_bridge(bridge), ask];
         let back =
             [from_address(link.target), to_address(link.address), from_bridge(bridge), to_bridge(bridge), answer];
-        self.set.append(rule(self.filter("DOCKER"), there, Target::Accept, Why(&link.reason, LINKS)));
-        self.set.append(rule(self.filter("DOCKER"), back, Target::Accept, Why(&link.reason, LINKS)));
+        self.0.set.append(rule(self.0.filter("DOCKER"), there, Target::Accept, Why(&link.reason, LINKS)));
+        self.0.set.append(rule(self.0.filter("DOCKER"), back, Target::Accept, Why(&link.reason, LINKS)));
     }
 }
