@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use wire::{Daemon, Dialect, Prefix};
 
+use crate::proxy::Forward;
+
 /// The network that containers need, planned from their configs, made and unmade
 #[derive(Parser, Debug)]
 #[command(version)]
@@ -32,7 +34,10 @@ pub enum Verb {
     Check(CheckArgs),
     /// Answer a container's questions for names; started by up
     #[command(hide = true)]
-    Resolver(ResolverArgs),
+    Resolver(CompanionArgs),
+    /// Carry ports of IPv6 addresses that rules cannot translate; started by up
+    #[command(hide = true)]
+    Proxy(ProxyArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -121,7 +126,7 @@ pub struct CheckArgs {
 }
 
 #[derive(clap::Args, Debug)]
-pub struct ResolverArgs {
+pub struct CompanionArgs {
     #[command(flatten)]
     pub state: StateArgs,
     /// The container
@@ -130,6 +135,15 @@ pub struct ResolverArgs {
     /// The file that is its network namespace
     #[arg(long, value_name = "FILE")]
     pub netns: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ProxyArgs {
+    #[command(flatten)]
+    pub place: CompanionArgs,
+    /// Port of the host and where it leads: tcp/[::1]:80/172.17.0.2:80
+    #[arg(long, value_parser = Forward::parse)]
+    pub forward: Vec<Forward>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -185,7 +199,8 @@ pub struct DaemonArgs {
     /// Give the default bridge IPv6 [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub ipv6: Option<bool>,
-    /// Have a proxy process for each published port [default: true]
+    /// Have a proxy process for each published port [default: true; up needs one only to carry IPv6 to IPv4, and starts it
+    /// for ports without an address when this is said]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub userland_proxy: Option<bool>,
     /// Bridge of the default network; none for no default network [default: docker0]

@@ -2,12 +2,14 @@
 
 mod args;
 mod check;
+mod companion;
 mod diff;
 mod down;
 mod files;
 mod input;
 mod ls;
 mod plan;
+mod proxy;
 mod resolver;
 mod up;
 
@@ -24,5 +26,6 @@ fn main() -> ExitCode {
         Verb::Diff(verb) => diff::run(verb, &args.root),
         Verb::Check(verb) => check::run(verb),
         Verb::Resolver(verb) => resolver::run(verb),
+        Verb::Proxy(verb) => proxy::run(verb),
     })
 }

@@ -3,11 +3,9 @@
 //! It listens on a port of 127.0.0.11 inside, and rules there lead port 53 to it, as docker does: so the container may have
 //! a name server of its own on port 53. It ends by itself when its container is down or its namespace is another's.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,13 +13,13 @@ use std::time::Duration;
 use anyhow::Context;
 use cli::Outcome;
 use model::Protocol;
-use wire::namespace::Namespace;
 use wire::netlink::Socket;
 use wire::resolver::{Names, answer, failure, is_short};
 use wire::state::Store;
 use wire::{Family, Is, Match, Prefix, Rule, RuleSet, Table, Target};
 
-use crate::args::ResolverArgs;
+use crate::args::CompanionArgs;
+use crate::companion::Companion;
 
 /// Docker's address for it.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
@@ -30,62 +28,18 @@ const NO_SUCH_NAME: u8 = 3;
 /// How long others are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Starts one for a container, unless one is at work, and waits until it answers.
-pub fn start(store: &Path, id: &str, namespace: &Path) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let mut command = Command::new(program);
-    command.arg("resolver").arg("--state-dir").arg(store).args(["--id", id]).arg("--netns").arg(namespace);
-    let mut child = command
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("cannot start the resolver")?;
-    let mut said = String::new();
-    child.stdout.take().context("the resolver has no stdout")?.read_to_string(&mut said)?;
-    anyhow::ensure!(said == "ready\n", "the resolver for container '{}' did not start", id.get(..12).unwrap_or(id));
-    Ok(())
-}
-
 /// Answers until the container is down.
-pub fn run(args: &ResolverArgs) -> anyhow::Result<Outcome> {
-    // Signals to the terminal that started it are not for it.
-    let _ = nix::unistd::setsid();
-    let own = Namespace::open(&args.netns)?;
-    let lock = File::create(lock(&args.state.state_dir, &args.id)?)?;
-    if !wire::namespace::claim(&lock) {
-        return ready();
-    }
-    let (udp, tcp) = own.within(listen)??;
+pub fn run(args: &CompanionArgs) -> anyhow::Result<Outcome> {
+    let Some(companion) = Companion::begin("resolver", args)? else { return Ok(Outcome::done()) };
+    let (udp, tcp) = companion.inside.within(listen)??;
     let job = Arc::new(Job { dir: args.state.state_dir.clone(), id: args.id.clone() });
-    let (datagrams, streams) = (job.clone(), job.clone());
+    let (datagrams, streams) = (job.clone(), job);
     thread::spawn(move || serve_datagrams(&Arc::new(udp), &datagrams));
     thread::spawn(move || serve_streams(&tcp, &streams));
-    ready()?;
-    while job.is_up() && Namespace::open(&args.netns).is_ok_and(|now| now.is(&own).unwrap_or(false)) {
-        thread::sleep(Duration::from_millis(500));
-    }
-    let _ = own.within(|| Socket::netfilter().and_then(|socket| socket.replace_rules(&RuleSet::default())));
-    let _ = std::fs::remove_file(self::lock(&args.state.state_dir, &args.id)?);
-    Ok(Outcome::done())
-}
-
-/// The lock that says that a resolver is at work.
-fn lock(dir: &Path, id: &str) -> io::Result<PathBuf> {
-    // An id from elsewhere may hold anything.
-    let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Ok(dir.join(format!("{}-{id}.resolver", wire::namespace::cookie()?)))
-}
-
-/// Tells whoever started it, and lets go of stdout.
-fn ready() -> anyhow::Result<Outcome> {
-    let mut stdout = io::stdout();
-    stdout.write_all(b"ready\n")?;
-    stdout.flush()?;
-    let null = File::options().write(true).open("/dev/null")?;
-    nix::unistd::dup2_stdout(&null).context("cannot let go of stdout")?;
-    Ok(Outcome::done())
+    let outcome = companion.attend();
+    let none = || Socket::netfilter().and_then(|socket| socket.replace_rules(&RuleSet::default()));
+    let _ = companion.inside.within(none);
+    outcome
 }
 
 /// Inside: both sockets on one port, and rules that lead port 53 there.
@@ -118,13 +72,6 @@ struct Job {
 }
 
 impl Job {
-    fn is_up(&self) -> bool {
-        Store::peek(&self.dir)
-            .ok()
-            .flatten()
-            .is_some_and(|state| state.configs.containers.iter().any(|c| c.id == self.id))
-    }
-
     fn reply(&self, question: &[u8], ask: impl Fn(SocketAddr) -> io::Result<Vec<u8>>) -> Vec<u8> {
         let state = Store::peek(&self.dir).ok().flatten().unwrap_or_default();
         let names = Names::of(&state.configs, &self.id);

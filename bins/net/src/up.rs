@@ -12,7 +12,7 @@ use wire::config::Configs;
 use wire::{Plan, Selection};
 
 use crate::args::UpArgs;
-use crate::{files, input, resolver};
+use crate::{companion, files, input, proxy};
 
 /// Reads, refuses or makes, and says what is up.
 pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
@@ -21,6 +21,7 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     let daemon = input::daemon(&args.daemon, root, &mut findings)?;
     let ids = chosen(&read.configs, &read.selection);
     place(&mut read.configs, &ids, args)?;
+    let proxied = proxy::asked(&read.configs, &ids, daemon.userland_proxy == Some(true), &args.state.state_dir)?;
     let attached = open(&args.state.state_dir)?.up(read.configs, &ids, &daemon, args.dry_run);
     let attached = attached.map_err(explain)?;
     let Attached { plan, steps, findings: more, configs: up } = attached;
@@ -28,6 +29,7 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     if !args.dry_run {
         files::write(&args.state.state_dir, &up, &plan)?;
         names(&plan, &args.state.state_dir)?;
+        proxy::start(&proxied, &plan, &args.state.state_dir)?;
     }
     let mut stdout = cli::stdout();
     if args.dry_run {
@@ -75,7 +77,7 @@ fn names(plan: &Plan, dir: &Path) -> anyhow::Result<()> {
     let mut started = BTreeSet::new();
     for veth in plan.veths.iter().filter(|veth| veth.network != "bridge") {
         if started.insert(&veth.container.0) {
-            resolver::start(dir, &veth.container.0, &veth.namespace_path())?;
+            companion::start("resolver", dir, &veth.container.0, &veth.namespace_path(), &[])?;
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use lab::{HOST, Kept, Lab, OUTSIDE, ask, container, network, run, snapshot, unchanged};
+use lab::{HOST, Kept, Lab, OUTSIDE, ask, ask_soon, container, network, run, snapshot, unchanged};
 
 /// The matrix: from where, to what, and whether something answers.
 fn reach(lab: &Lab, web: &Kept, peer: &Kept) -> Vec<(&'static str, bool)> {
@@ -48,6 +48,7 @@ fn published_ports_are_reached_and_others_are_not() {
         lab.up(&input.to_string());
         [80, 81, 99].iter().for_each(|port| web.serve(*port));
         lab.outside.serve(7);
+        assert!(ask_soon("127.0.0.1:8080").is_some(), "policy {policy}");
         let reached = reach(&lab, &web, &peer);
         let wrong: Vec<_> = reached.iter().enumerate().filter(|(at, (_, answered))| *answered != (*at < 8)).collect();
         assert!(wrong.is_empty(), "policy {policy}: {wrong:?}");
@@ -164,7 +165,7 @@ fn a_killed_up_is_undone_and_can_be_done_again() {
         child.wait().unwrap();
         if step % 2 == 0 {
             lab.up(&input);
-            assert!(ask("127.0.0.1:8080").is_some(), "after a kill at step {step}");
+            assert!(ask_soon("127.0.0.1:8080").is_some(), "after a kill at step {step}");
         }
         lab.down();
         unchanged(&before, &format!("after a kill at step {step}"));
@@ -225,4 +226,97 @@ fn hosts_and_resolv_conf_are_there_while_the_container_is_up() {
     assert!(fs::read_to_string(web_files.join("resolv.conf")).unwrap().contains("nameserver "));
     lab.down();
     assert_eq!(files(), None);
+}
+
+#[test]
+fn ports_of_others_are_not_given_out_where_any_will_do() {
+    let lab = Lab::new();
+    let web = Kept::new();
+    let _held = (TcpListener::bind("0.0.0.0:32768").unwrap(), TcpListener::bind("127.0.0.1:9000").unwrap());
+    let ports = json!({ "80/tcp": [{ "HostPort": "" }], "81/tcp": [{ "HostPort": "9000-9001" }] });
+    let input = json!([container("web", web.0.id(), "bridge", ports)]).to_string();
+    let (status, said, _) = lab.done(&["up", "-"], &input);
+    assert!(status == 0 && said.contains("0.0.0.0:32769->80/tcp") && said.contains("0.0.0.0:9001->81/tcp"), "{said}");
+    lab.down();
+}
+
+#[test]
+fn addresses_of_others_and_missing_privilege_are_named() {
+    let lab = Lab::new();
+    let (one, two) = (Kept::new(), Kept::new());
+    let with = |name: &str, pid: u32, address: &str| {
+        let mut one = container(name, pid, "bridge", json!({}));
+        one["NetworkSettings"]["Networks"]["bridge"] = json!({ "IPAddress": address, "IPPrefixLen": 16 });
+        one
+    };
+    let first = with("one", one.0.id(), "172.17.0.9");
+    lab.up(&json!([first]).to_string());
+    let before = snapshot();
+    for (address, by) in [
+        ("172.17.0.9", "address 172.17.0.9 is wanted by container 'two' and by 'one'"),
+        ("172.17.0.1", "address 172.17.0.1 is wanted by container 'two' and is that of 'docker0'"),
+    ] {
+        let (status, _, said) = lab.done(&["up", "-"], &json!([with("two", two.0.id(), address)]).to_string());
+        assert!(status == 1 && said.contains(by), "{said}");
+    }
+    unchanged(&before, "after refusals");
+    lab.down();
+
+    let input = lab.state.path().join("objects");
+    fs::write(&input, json!([first]).to_string()).unwrap();
+    let state = format!("--state-dir={}/of-nobody", lab.state.path().display());
+    run(&format!("chmod 777 {}", lab.state.path().display()));
+    let program = lab.state.path().join("net");
+    fs::copy(env!("CARGO_BIN_EXE_net"), &program).unwrap();
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", "65534", "--clear-groups"]).arg(program).args(["up", &state]).arg(input);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("CAP_NET_ADMIN"), "{said}");
+}
+
+#[test]
+fn ports_of_ipv6_addresses_are_carried_to_containers_without_ipv6() {
+    let lab = Lab::new();
+    run("ip -6 addr add fd00:9::1/64 dev up0 nodad");
+    let before = snapshot();
+    let web = Kept::new();
+    let ports = json!({
+        "80/tcp": [{ "HostIp": "::1", "HostPort": "8080" }, { "HostIp": "fd00:9::1", "HostPort": "8081" }],
+        "53/udp": [{ "HostIp": "::1", "HostPort": "5353" }],
+        "99/tcp": [{ "HostPort": "9999" }],
+    });
+    let input = json!([container("web", web.0.id(), "bridge", ports)]).to_string();
+    let held = TcpListener::bind("[::1]:8080").unwrap();
+    let (status, _, said) = lab.done(&["up", "-"], &input);
+    assert!(status == 1 && said.contains("port 8080/tcp of ::1 is wanted by container 'web'"), "{said}");
+    unchanged(&before, "after a refusal");
+    drop(held);
+    for _ in 0..2 {
+        let (status, _, said) = lab.done(&["up", "-q", "--userland-proxy", "-"], &input);
+        assert_eq!((status, said.as_str()), (0, ""));
+    }
+    [80, 99].iter().for_each(|port| web.serve(*port));
+    let echo = web.namespace().unwrap().within(|| UdpSocket::bind("0.0.0.0:53").unwrap()).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((length, from)) = echo.recv_from(&mut buffer) {
+            echo.send_to(&buffer[..length], from).unwrap();
+        }
+    });
+    for to in ["[::1]:8080", "[fd00:9::1]:8081", "[::1]:9999", "127.0.0.1:9999"] {
+        assert!(ask_soon(to).is_some(), "{to}");
+    }
+    let socket = UdpSocket::bind("[::1]:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.send_to(b"well", "[::1]:5353").unwrap();
+    let mut answer = [0; 64];
+    assert_eq!(socket.recv(&mut answer).map(|length| &answer[..length]).unwrap(), b"well");
+    lab.down();
+    let gone = (0..40).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        ask("[::1]:8080").is_none()
+    });
+    assert!(gone, "the proxy still runs");
+    unchanged(&before, "in the end");
 }

@@ -153,7 +153,7 @@ impl Attacher {
         let own: BTreeSet<&str> = state.undo.iter().filter_map(made).collect();
         let taken = Taken {
             addresses: live.heard(&bridges),
-            ports: BTreeSet::new(),
+            ports: if leaves_choice(configs, up) { live::listening() } else { BTreeSet::new() },
             shared: bridges.difference(&own).map(|name| name.to_string()).collect(),
         };
         plan_beside(configs, daemon, Dialect::Own, &Selection::Named(up.to_vec()), &taken)
@@ -172,6 +172,13 @@ impl Attacher {
         self.store.write(before)?;
         Ok(make(&compare(&plan, &live, before, &[]).steps, &self.route, &self.netfilter)?)
     }
+}
+
+/// Whether a port is published where any will do, or any of a range.
+fn leaves_choice(configs: &Configs, up: &[String]) -> bool {
+    let chosen = configs.containers.iter().filter(|container| up.contains(&container.id));
+    let open = |publish: &Publish| publish.host_port == 0 || publish.host_port != publish.host_port_end;
+    chosen.into_iter().any(|container| container.publish_all || container.published.iter().any(open))
 }
 
 fn made(undo: &Undo) -> Option<&str> {

@@ -101,6 +101,24 @@ pub fn is_local(address: IpAddr) -> bool {
     address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
 }
 
+/// Ports that somebody listens on here, on any address: those are not given out where any will do.
+pub fn listening() -> BTreeSet<(Protocol, u16)> {
+    let mut all = BTreeSet::new();
+    for (protocol, name) in [Protocol::Tcp, Protocol::Udp].into_iter().flat_map(|protocol| {
+        let word = protocol.word();
+        [(protocol, word.to_owned()), (protocol, format!("{word}6"))]
+    }) {
+        let table = fs::read_to_string(Path::new("/proc/thread-self/net").join(name)).unwrap_or_default();
+        all.extend(table.lines().skip(1).filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let port = fields.get(1)?.rsplit(':').next()?;
+            let listens = protocol != Protocol::Tcp || *fields.get(3)? == "0A";
+            listens.then(|| Some((protocol, u16::from_str_radix(port, 16).ok()?)))?
+        }));
+    }
+    all
+}
+
 /// Who listens on a host port: `process 1234 (nginx)`. Empty where nobody was found, as without privilege.
 pub fn holder(port: &Port) -> String {
     let Some(inode) = listener(port) else { return String::new() };
