@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::db;
 use crate::db::bolt;
+use crate::db::rollback::roll_back;
 use crate::db::sqlite::Database;
 use crate::json::{self, Notes};
 
@@ -42,7 +43,10 @@ impl Libpod {
     /// finding where it cannot be read.
     pub fn open(root: &Root, home: &HostPath, notes: &mut Notes) -> Option<Libpod> {
         let path = home.join("db.sql");
-        if let Some(bytes) = file(root, &path, notes) {
+        if let Some(mut bytes) = file(root, &path, notes) {
+            if let Some(journal) = file(root, &home.join("db.sql-journal"), notes) {
+                roll_back(&mut bytes, &journal);
+            }
             let wal = file(root, &home.join("db.sql-wal"), notes);
             match Database::read(bytes, wal.as_deref()) {
                 Ok(database) => return Some(Libpod { path, kind: Kind::Sqlite(Box::new(database)) }),

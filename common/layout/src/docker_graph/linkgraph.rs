@@ -25,7 +25,7 @@ const TOP: &str = "0";
 /// All edges; none where there is no database.
 pub(crate) fn edges(root: &Root, store: &Store, notes: &mut Notes) -> Vec<Edge> {
     let path = link_database(store);
-    let raw = match root.read(&path, db::LIMIT) {
+    let mut raw = match root.read(&path, db::LIMIT) {
         Ok(raw) => raw,
         Err(error) if error.is_missing() => return Vec::new(),
         Err(error) => {
@@ -33,6 +33,12 @@ pub(crate) fn edges(root: &Root, store: &Store, notes: &mut Notes) -> Vec<Edge> 
             return Vec::new();
         }
     };
+    let beside = path.parent().join([path.name(), b"-journal"].concat());
+    match root.read(&beside, db::LIMIT) {
+        Ok(journal) => db::rollback::roll_back(&mut raw, &journal),
+        Err(error) if error.is_missing() => {}
+        Err(error) => notes.at(&beside).add(json::code_of(&error), error.problem.to_string()),
+    }
     match sqlite::Database::read(raw, None) {
         Ok(database) => rows(&database, notes.at(&path)),
         Err(error) => {
