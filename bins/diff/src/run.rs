@@ -13,7 +13,7 @@ use crate::args::{Args, Format};
 
 /// Finds the container, compares, and prints a line for each difference, by path.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let mut host = Host::open(&args.root.path())?;
+    let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
     let mut findings = Findings::from(host.take_findings());
     let container = findings.take(host.container(&args.container)?);
     let subject = || format!("cannot compare container '{}'", shown(args.container.as_bytes()));

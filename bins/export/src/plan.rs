@@ -31,7 +31,7 @@ impl Plan {
         if args.docker && args.format != Form::Tar {
             bail!("--docker says how tar headers are written: it goes with --format tar only");
         }
-        let mut host = Host::open(&args.root.path())?;
+        let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
         let mut findings = Findings::from(host.take_findings());
         let subject = || format!("cannot export '{}'", shown(args.name.as_bytes()));
         let rootfs = rootfs(&host, args, &mut findings)?;

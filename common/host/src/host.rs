@@ -39,7 +39,17 @@ pub enum OpenError {
 impl Host {
     /// Opens the root at `path`, a directory or a tar of one, and finds the stores in it.
     pub fn open(path: &Path) -> Result<Host, OpenError> {
-        let root = Root::open(path).map_err(|source| OpenError::Root { path: path.to_path_buf(), source })?;
+        Host::open_with(path, None)
+    }
+
+    /// The same; `beside` is the old host's own `/`, for what its records say of files outside of the root.
+    pub fn open_with(path: &Path, beside: Option<&Path>) -> Result<Host, OpenError> {
+        let open =
+            |path: &Path| Root::open(path).map_err(|source| OpenError::Root { path: path.to_path_buf(), source });
+        let root = match beside {
+            Some(beside) => open(path)?.with_host(open(beside)?),
+            None => open(path)?,
+        };
         let (stores, more) = layout::detect(&root);
         let findings = [root.findings(), &more].concat();
         if stores.is_empty() {

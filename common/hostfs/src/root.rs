@@ -22,6 +22,7 @@ use crate::stat::{FileKind, Stat};
 pub struct Root {
     place: Place,
     shown: PathBuf,
+    host: Option<Box<Root>>,
 }
 
 enum Place {
@@ -43,19 +44,19 @@ impl Root {
             }
             Err(errno) => return Err(fail(errno.into())),
         };
-        Ok(Root { place, shown: path.to_path_buf() })
+        Ok(Root { place, shown: path.to_path_buf(), host: None })
     }
 
     /// Opens a directory as the root for a glance, with nothing done about the access times of links.
     pub(crate) fn glance(path: &str) -> Option<Root> {
         let fd = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        Some(Root { place: Place::Kernel(fd), shown: path.into() })
+        Some(Root { place: Place::Kernel(fd), shown: path.into(), host: None })
     }
 
     /// The root that a directory's handle names.
     pub(crate) fn of_dir(dir: BorrowedFd, path: &Path) -> Result<Root, Errno> {
         let fd = fs::openat(dir, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Root { place: Place::Kernel(fd), shown: path.to_path_buf() })
+        Ok(Root { place: Place::Kernel(fd), shown: path.to_path_buf(), host: None })
     }
 
     /// What was wrong with the evidence as a whole: a tar that is cut, entries of it that lead out.
@@ -72,6 +73,17 @@ impl Root {
             Place::Kernel(_) => process::is_administrator(),
             Place::Packed(_) => true,
         }
+    }
+
+    /// The same, with the old host's own `/` beside it, for what lies outside of a data root.
+    pub fn with_host(mut self, host: Root) -> Root {
+        self.host = Some(Box::new(host));
+        self
+    }
+
+    /// The old host's own `/`: as given, else this root, which may be a whole disk.
+    pub fn host(&self) -> &Root {
+        self.host.as_deref().unwrap_or(self)
     }
 
     /// The path by which it was opened, for messages and for paths in output.

@@ -3,11 +3,13 @@
 //! In reading order: [`records`] (the lists of layers, images and containers), [`libpod`] (the database), [`mod@containers`],
 //! [`inspect`].
 
+mod cni;
 mod containers;
 mod detect;
 mod inspect;
 mod libpod;
 mod records;
+mod rootless;
 
 use hostfs::Root;
 use model::{
@@ -111,12 +113,17 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
     let recorded = records::id_map(&entry.uidmap, &entry.gidmap);
     let of_layer = chain.first().map(|layer| records::id_map(&layer.uidmap, &layer.gidmap)).unwrap_or_default();
     let ids = if recorded == IdMap::default() { of_layer } else { recorded };
+    let user_xattrs = is_rootless(root, store);
+    let ids = if user_xattrs && ids == IdMap::default() { rootless::ids(root, store, &mut notes) } else { ids };
     let layers = chain.into_iter().map(|layer| layers.reference(layer)).collect();
-    Ok((Rootfs { layers, own: 1, ids, user_xattrs: is_rootless(root, store) }, notes.list))
+    Ok((Rootfs { layers, own: 1, ids, user_xattrs }, notes.list))
 }
 
-pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Rootfs {
-    Rootfs { layers: image.layers.clone(), user_xattrs: is_rootless(root, store), ..Rootfs::default() }
+pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Found<Rootfs> {
+    let mut notes = Notes::new(format!("image {}", image.id.short()), &store.home);
+    let user_xattrs = is_rootless(root, store);
+    let ids = if user_xattrs { rootless::ids(root, store, &mut notes) } else { IdMap::default() };
+    (Rootfs { layers: image.layers.clone(), own: 0, ids, user_xattrs }, notes.list)
 }
 
 /// Whether the storage belongs to an ordinary user: then the kernel's overlay writes its marks as `user.overlay.*`.
@@ -179,7 +186,7 @@ pub(crate) fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec
     let mut notes = Notes::new("", &store.home);
     let mut out: Vec<Network> = Vec::new();
     for path in network_files(root, store) {
-        let network = json::read_value(root, &path, notes.at(&path)).and_then(|config| network(index, &path, &config));
+        let network = network_config(root, &path, &mut notes).and_then(|config| network(index, &path, &config));
         out.extend(network);
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
@@ -188,14 +195,18 @@ pub(crate) fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec
 
 fn network_files(root: &Root, store: &Store) -> Vec<HostPath> {
     let folders = [store.home.join("networks"), HostPath::new("etc/containers/networks")];
-    let mut out = Vec::new();
-    for folder in folders {
-        let entries = root.open_dir(&folder).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
-        out.extend(
-            entries.into_iter().filter(|entry| entry.name.ends_with(b".json")).map(|entry| folder.join(&entry.name)),
-        );
-    }
-    out
+    let netavark = folders.iter().flat_map(|folder| names_in(root, folder, b".json"));
+    netavark.chain(cni::files(root, store)).collect()
+}
+
+/// Names in a folder that end in a certain way.
+fn names_in(root: &Root, folder: &HostPath, end: &[u8]) -> Vec<HostPath> {
+    let entries = root.open_dir(folder).ok().and_then(|dir| dir.entries().ok()).unwrap_or_default();
+    entries.iter().filter(|entry| entry.name.ends_with(end)).map(|entry| folder.join(&entry.name)).collect()
+}
+
+fn network_config(root: &Root, path: &HostPath, notes: &mut Notes) -> Option<Value> {
+    if cni::is_one(path) { cni::read(root, path, notes) } else { json::read_value(root, path, notes.at(path)) }
 }
 
 fn network(index: usize, path: &HostPath, config: &Value) -> Option<Network> {
@@ -259,7 +270,7 @@ pub(crate) fn inspect_volume(root: &Root, stores: &[Store], volume: &Volume) -> 
 
 pub(crate) fn inspect_network(root: &Root, network: &Network) -> Found<Value> {
     let mut notes = Notes::new(format!("network {}", network.name), &network.record);
-    let config = json::read_value(root, &network.record, &mut notes).unwrap_or_default();
+    let config = network_config(root, &network.record, &mut notes).unwrap_or_default();
     (inspect::network(network, &config), notes.list)
 }
 
