@@ -266,6 +266,38 @@ mod tests {
         }
     }
 
+    /// What bzip2 itself writes has many blocks in a stream, at any bit.
+    #[test]
+    fn streams_of_many_blocks_come_back() {
+        let plain = sample(3_000_000);
+        for level in [1, 5, 9] {
+            let mut packer = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::new(level));
+            packer.write_all(&plain).unwrap();
+            let once = packer.finish().unwrap();
+            let (_, back) = unpacked([&once[..], &once, &[0; 5000]].concat()).unwrap();
+            assert!(back == [&plain[..], &plain].concat(), "level {level}");
+            let error = unpacked([&once[..], b"something else"].concat()).unwrap_err();
+            assert!(error.to_string().contains("something else follows it"), "{error}");
+            for cut in [11, 14, 5000, once.len() - 3] {
+                let mut raw = once.clone();
+                raw.truncate(cut);
+                assert!(is_truncated(&unpacked(raw).unwrap_err()), "level {level} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_run_of_one_byte_is_not_kept_in_memory_and_a_wrong_sum_is_found() {
+        let plain = vec![7; 60_000_000];
+        let mut packer = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::new(9));
+        packer.write_all(&plain).unwrap();
+        let mut raw = packer.finish().unwrap();
+        assert!(unpacked(raw.clone()).unwrap().1 == plain);
+        let end = raw.len() - 3;
+        raw[end] ^= 4;
+        assert!(unpacked(raw).is_err());
+    }
+
     #[test]
     fn formats_are_told_by_their_first_bytes() {
         for compression in ALL {
