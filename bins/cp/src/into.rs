@@ -173,7 +173,7 @@ fn put(root: &Path, host: &Host, container: &Container, landing: &Landing, tar: 
         bail!("container rootfs is marked read-only");
     }
     let mut over = mounts::of_record(&record["MountPoints"]);
-    over.extend(mounts::of_etc(&own));
+    over.extend(mounts::of_etc(&own, &record));
     over.retain(|mount| !matches!(&mount.source, launch::spec::MountSource::Bind { path } if !path.exists()));
     // Nobody can start it as long as we have its folder.
     let folder = runtime::Folder::make(container.id.as_str())?;

@@ -19,7 +19,8 @@ pub enum UserError {
 /// Resolves docker's `USER[:GROUP]`, names or numbers, with the image's passwd and group files, and `--group-add`.
 ///
 /// As docker does it: a number need not be in passwd; without a group it has the user's own of passwd, else 0; with an
-/// explicit group the user's further groups are not taken (moby v20.10.24 vendor/…/libcontainer/user/user.go).
+/// explicit group the user's further groups are not taken (moby v20.10.24 vendor/…/libcontainer/user/user.go); the group is
+/// also among the further ones (daemon/oci_linux.go WithUser).
 pub fn resolve(wanted: &str, passwd: &[u8], group: &[u8], add: &[String]) -> Result<User, UserError> {
     let (name, group_name) = match wanted.split_once(':') {
         Some((name, group_name)) => (name, group_name),
@@ -52,6 +53,8 @@ pub fn resolve(wanted: &str, passwd: &[u8], group: &[u8], add: &[String]) -> Res
     for extra in add {
         user.groups.push(find_group(extra, group)?);
     }
+    // So that taking the group away does not give what it kept out (CVE-2022-36109).
+    user.groups.push(user.gid);
     user.groups.sort_unstable();
     user.groups.dedup();
     Ok(user)
@@ -95,12 +98,12 @@ mod tests {
 
     #[test]
     fn names_and_numbers_mean_what_docker_takes_them_for() {
-        assert_eq!(who("", &[]), "0:0 [29] /root");
-        assert_eq!(who("web", &[]), "33:34 [29, 50] /var/www");
-        assert_eq!(who("33", &["70", "staff"]), "33:34 [29, 50, 70] /var/www");
-        assert_eq!(who("web:root", &[]), "33:0 [] /var/www");
-        assert_eq!(who("1000", &[]), "1000:0 [] /");
-        assert_eq!(who("1000:1001", &[]), "1000:1001 [] /");
+        assert_eq!(who("", &[]), "0:0 [0, 29] /root");
+        assert_eq!(who("web", &[]), "33:34 [29, 34, 50] /var/www");
+        assert_eq!(who("33", &["70", "staff"]), "33:34 [29, 34, 50, 70] /var/www");
+        assert_eq!(who("web:root", &[]), "33:0 [0] /var/www");
+        assert_eq!(who("1000", &[]), "1000:0 [0] /");
+        assert_eq!(who("1000:1001", &[]), "1000:1001 [1001] /");
         assert_eq!(who("nobody", &[]), "unable to find user nobody: no matching entries in passwd file");
         assert_eq!(who("web:nogroup", &[]), "unable to find group nogroup: no matching entries in group file");
         assert_eq!(who("4294967296", &[]), "uids and gids must be in range 0-2147483647");

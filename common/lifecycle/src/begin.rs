@@ -51,7 +51,7 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     let peers = peers::of(host, &inspect)?;
     // With another's network come its names.
     let named = peers.names_of.as_ref().unwrap_or(&container.id);
-    own.extend(mounts::of_etc(&root.join("containers").join(named.as_str())));
+    own.extend(mounts::of_etc(&root.join("containers").join(named.as_str()), &inspect));
     let around = Surroundings {
         id: container.id.as_str().to_string(),
         root: root_files,

@@ -109,12 +109,14 @@ pub fn of_record(points: &Value) -> Vec<Mount> {
     .collect()
 }
 
-/// The files of a container's `/etc`, from the folder where they lie.
-pub fn of_etc(folder: &Path) -> Vec<Mount> {
+/// The files of a container's `/etc`, from the folder where they lie; with a root that cannot be written they cannot either
+/// (moby v20.10.24 container/container_unix.go NetworkMounts).
+pub fn of_etc(folder: &Path, record: &Value) -> Vec<Mount> {
+    let read_only = record["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
     let mount = |name: &str| Mount {
         destination: Path::new("/etc").join(name),
         source: MountSource::Bind { path: folder.join(name) },
-        read_only: false,
+        read_only,
         propagation: Propagation::Private,
         from: "docker's default".to_string(),
     };

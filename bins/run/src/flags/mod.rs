@@ -52,8 +52,7 @@ fn config(args: &Args, base: &Value, image_name: &str, command: &[String], id: &
     }
     let [stdin, stdout, stderr] = attached(args)?;
     let or_base = |flag: &Option<String>, key: &str| flag.clone().map_or(base[key].clone(), |text| json!(text));
-    let shares_name =
-        args.rights.uts.as_deref() == Some("host") || args.network.network.first().is_some_and(|mode| mode == "host");
+    let shares_name = args.network.network.first().is_some_and(|mode| mode == "host");
     let hostname = match (&args.life.hostname, shares_name) {
         (Some(name), _) => name.clone(),
         (None, true) => rustix::system::uname().nodename().to_string_lossy().into_owned(),

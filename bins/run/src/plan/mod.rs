@@ -85,7 +85,7 @@ impl Plan {
             Subject::Old(_) => mounts::of_evidence(&inspect, &host, args.root.host_root(), &mut notes),
             Subject::New(_) => mounts::of_wanted(&inspect, &host, args.root.host_root(), &mut notes)?,
         };
-        own.extend(mounts::of_etc(&folder));
+        own.extend(mounts::of_etc(&folder, &inspect));
         let around = Surroundings {
             id: id.as_str().to_string(),
             root: RootFiles {

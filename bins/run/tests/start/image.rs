@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 /// What the tests' scripts call.
 const PROGRAMS: &[&str] = &[
-    "sh", "cat", "chmod", "env", "grep", "hostname", "id", "ln", "ls", "mkdir", "mount", "ps", "readlink", "sleep",
-    "sort", "stat", "stty", "touch", "true", "umount", "uname",
+    "sh", "cat", "chmod", "env", "grep", "hostname", "id", "ln", "ls", "mkdir", "mount", "ps", "readlink", "sed",
+    "sleep", "sort", "stat", "stty", "touch", "true", "umount", "tr", "uname",
 ];
 
 /// A data root with images, and a folder that stands for the host's own files. All of it goes with this value.
@@ -102,7 +102,7 @@ static BASE: OnceLock<PathBuf> = OnceLock::new();
 
 /// Programs with what they are linked to, and the files that every image has: made once for all tests, where cargo keeps
 /// what tests make.
-fn made_root() -> PathBuf {
+pub fn made_root() -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("base");
     let _ = std::fs::remove_dir_all(&base);
     let script = r#"
