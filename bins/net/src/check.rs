@@ -95,7 +95,7 @@ fn policies(live: &Live, state: &State) -> Vec<Check> {
 
 fn guards(live: &Live) -> Vec<Check> {
     let mut checks = Vec::new();
-    if !survey::processes("firewalld").is_empty() {
+    if !survey::processes_here("firewalld").is_empty() {
         let advice = "firewall-cmd --zone=trusted --add-interface=docker0 (and each other bridge of ours)";
         checks.push(check("firewall", "firewalld runs", advice));
     }
@@ -116,7 +116,7 @@ fn guards(live: &Live) -> Vec<Check> {
 
 fn engines() -> Vec<Check> {
     let seen = |name: &str, what: &str| {
-        let ids = survey::processes(name);
+        let ids = survey::processes_here(name);
         (!ids.is_empty()).then(|| check("engine", format!("{what} runs (process {})", ids[0]), ""))
     };
     [seen("dockerd", "docker"), seen("podman", "podman"), seen("libvirtd", "libvirt")].into_iter().flatten().collect()

@@ -175,5 +175,5 @@ fn is_from(rule: &str, subnet: &Prefix) -> bool {
         Prefix::parse(words.next()?)
     };
     let (source, destination) = (after(["-s", "saddr"]), after(["-d", "daddr"]));
-    source.is_some_and(|source| subnet.contains(source.address) && Some(source) != destination)
+    source.is_some_and(|source| subnet.contains(source.address) && (source.size() > 1 || Some(source) != destination))
 }

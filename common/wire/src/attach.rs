@@ -1,19 +1,20 @@
 //! Containers up and down in this namespace: plan, compare, refuse or make, and remember.
 
+mod refusals;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use model::{Finding, Protocol};
+use model::Finding;
+use refusals::refusals;
 use thiserror::Error;
 
-use crate::change::{ChangeError, Changes, Conflict, Step, compare, ip_tables_that_drop, make, target, unmake};
+use crate::change::{ChangeError, Conflict, Step, compare, ip_tables_that_drop, make, unmake};
 use crate::config::{Configs, Container, Endpoint, Network, Publish, Subnet};
 use crate::live::{self, Live};
-use crate::namespace::Namespace;
-use crate::netlink::link::Neighbour;
 use crate::netlink::{NetlinkError, Socket};
 use crate::state::{State, StateError, Store, Undo};
-use crate::{Bridge, Daemon, Dialect, Plan, Port, Prefix, Selection, Taken, plan_beside};
+use crate::{Bridge, Daemon, Dialect, Plan, Prefix, Selection, Taken, plan_beside};
 
 /// Why nothing was changed, or not all.
 #[derive(Debug, Error)]
@@ -291,113 +292,5 @@ fn written(bridge: &Bridge, daemon: &Daemon) -> Network {
         host_ip: daemon.ip.filter(|_| default),
         mtu: Some(bridge.mtu),
         ..Network::default()
-    }
-}
-
-/// What stands against bringing up, besides what the comparison found.
-fn refusals(plan: &Plan, configs: &Configs, changes: &Changes, live: &Live, state: &State) -> Vec<Conflict> {
-    let mut all = Vec::new();
-    namespaces(&mut all, changes);
-    ports(&mut all, plan, state);
-    addresses(&mut all, plan, configs, changes, live);
-    all
-}
-
-fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
-    let host = Namespace::current();
-    for step in &changes.steps {
-        let Step::Veth { veth, .. } = step else { continue };
-        let title = &veth.container.1;
-        match target(veth) {
-            Err(_) if veth.pid == 0 && veth.sandbox.is_empty() => {
-                all.push(Conflict(format!(
-                    "container '{title}' has no process and no network namespace to be attached"
-                )));
-            }
-            Err(error) => {
-                let place = if veth.pid == 0 { veth.sandbox.clone() } else { format!("process {}", veth.pid) };
-                all.push(Conflict(format!(
-                    "container '{title}': cannot open the network namespace of {place}: {error}"
-                )));
-            }
-            Ok(inside) if host.as_ref().is_ok_and(|host| inside.is(host).unwrap_or(true)) => {
-                all.push(Conflict(format!(
-                    "container '{title}': the network namespace of {} is this one",
-                    inside.path().display()
-                )));
-            }
-            Ok(inside) => {
-                let name = veth.name.clone();
-                let there = inside.within(move || Socket::route().and_then(|route| route.link(&name)));
-                let half_made =
-                    changes.steps.iter().any(|step| matches!(step, Step::Remove { link } if *link == veth.host_name));
-                if let (Ok(Ok(Some(_))), false) = (there, half_made) {
-                    all.push(Conflict(format!("container '{title}' has an interface '{}' already", veth.name)));
-                }
-            }
-        }
-    }
-}
-
-fn ports(all: &mut Vec<Conflict>, plan: &Plan, state: &State) {
-    let mut seen: Vec<&Port> = Vec::new();
-    for port in &plan.ports {
-        let same = |other: &&&Port| {
-            (other.protocol, other.host_port) == (port.protocol, port.host_port)
-                && (other.host_ip == port.host_ip || [other, &port].iter().any(|p| p.host_ip.is_unspecified()))
-                && other.host_ip.is_ipv4() == port.host_ip.is_ipv4()
-        };
-        let what = format!("port {}/{} of {}", port.host_port, port.protocol.word(), port.host_ip);
-        if let Some(other) = seen.iter().find(same) {
-            all.push(Conflict(format!(
-                "{what} is wanted by container '{}' and by '{}'",
-                port.container, other.container
-            )));
-        }
-        seen.push(port);
-        if is_up(state, &port.id) {
-            continue;
-        }
-        if !live::is_local(port.host_ip) {
-            all.push(Conflict(format!(
-                "{what} is wanted by container '{}', and this host has no such address",
-                port.container
-            )));
-        } else if port.protocol != Protocol::Sctp && live::is_taken(port) {
-            let holder = live::holder(port);
-            let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
-            all.push(Conflict(format!("{what} is wanted by container '{}' and held by {holder}", port.container)));
-        }
-    }
-}
-
-fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &Changes, live: &Live) {
-    for step in &changes.steps {
-        let Step::Veth { veth, .. } = step else { continue };
-        let title = &veth.container.1;
-        for address in veth.addresses.iter().map(|prefix| prefix.address) {
-            let other = plan.veths.iter().find(|other| {
-                other.container.0 != veth.container.0 && other.addresses.iter().any(|prefix| prefix.address == address)
-            });
-            if let Some(other) = other {
-                all.push(Conflict(format!(
-                    "address {address} is wanted by container '{title}' and by '{}'",
-                    other.container.1
-                )));
-            }
-            if let Some((index, _)) = live.addresses.iter().find(|(_, prefix)| prefix.address == address) {
-                let by = live.name(*index);
-                all.push(Conflict(format!("address {address} is wanted by container '{title}' and is that of '{by}'")));
-            }
-            let bridge = live.link(&veth.bridge).map(|link| link.index);
-            let other = |n: &&Neighbour| Some(n.by) == bridge && n.address == address && n.mac != veth.mac;
-            let heard = live.neighbours.iter().any(|neighbour| other(&neighbour));
-            if heard && configs.container(&veth.container.0).is_some() {
-                let bridge = &veth.bridge;
-                all.push(Conflict(format!(
-                    "address {address} is wanted by container '{title}' and in use on bridge '{bridge}'"
-                )));
-            }
-        }
     }
 }

@@ -3,14 +3,20 @@
 //! Shapes: moby v0.6.4 container.go, v1.2.0 daemon/container.go and nat/nat.go, v1.9.1 daemon/network/settings.go,
 //! v20.10.24 api/types/network/network.go; see `docs/layouts/network.md`.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use model::{Finding, Protocol, Timestamp};
 use serde_json::Value;
 
+pub use words::mac;
+pub(crate) use words::parse_port;
+use words::{parse_spec, port_range};
+
 use crate::Prefix;
-use crate::config::{Configs, Container, Dns, Endpoint, GatewayMode, Link, Mac, Mode, Network, Publish, Subnet};
+use crate::config::{Configs, Container, Dns, Endpoint, GatewayMode, Link, Mode, Network, Publish, Subnet};
 
 /// Reads objects and arrays of objects, one after the other. What is no container or network is named and left out.
 pub fn parse(text: &[u8]) -> Result<(Configs, Vec<Finding>), serde_json::Error> {
@@ -334,51 +340,6 @@ fn dns(config: &Value, host: &Value) -> Dns {
         search: strings(&host["DnsSearch"]),
         options: strings(&host["DnsOptions"]),
     }
-}
-
-/// `80/tcp`; without a protocol it is TCP.
-pub(crate) fn parse_port(text: &str) -> Option<(u16, Protocol)> {
-    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    Some((port.parse().ok()?, Protocol::parse(protocol)?))
-}
-
-/// `8080`, `8000-8010`, or nothing for any.
-fn port_range(text: &str) -> Option<(u16, u16)> {
-    if text.is_empty() {
-        return Some((0, 0));
-    }
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let range: (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-    (range.0 <= range.1).then_some(range)
-}
-
-fn parse_spec(spec: &str) -> Option<Publish> {
-    let (ports, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
-    let protocol = Protocol::parse(protocol)?;
-    let parts: Vec<&str> = ports.rsplitn(3, ':').collect();
-    let port: u16 = parts.first()?.parse().ok()?;
-    let host_port = match parts.get(1) {
-        None => 0,
-        Some(&"") if parts.len() == 2 => port,
-        Some(&"") => 0,
-        Some(text) => text.parse().ok()?,
-    };
-    let host_ip = match parts.get(2) {
-        None | Some(&"") => None,
-        Some(text) => Some(text.parse().ok()?),
-    };
-    let from = format!("Config.PortSpecs: \"{spec}\"");
-    Some(Publish::at(port, protocol, host_ip, (host_port, host_port), from))
-}
-
-/// Reads six bytes in hex with colons.
-pub fn mac(text: &str) -> Option<Mac> {
-    let mut bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
-    let mut all = [0; 6];
-    for byte in &mut all {
-        *byte = bytes.next()?.ok()?;
-    }
-    bytes.next().is_none().then_some(all)
 }
 
 fn gateway_mode(text: &str) -> GatewayMode {

@@ -69,7 +69,7 @@ fn output(program: &str, args: &[&str]) -> Option<String> {
 }
 
 /// Processes of that name in this namespace of processes.
-pub fn processes(name: &str) -> Vec<u32> {
+fn processes(name: &str) -> Vec<u32> {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     ids.filter(|id: &u32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name))

@@ -164,6 +164,13 @@ impl Lab {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
+    /// The same of a verb that knows no state.
+    pub fn done_without_state(&self, args: &[&str]) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_net")).args(args).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
     pub fn up(&self, input: &str) {
         assert_eq!(self.done(&["up", "-q", "-"], input), (0, String::new(), String::new()));
     }

@@ -1,0 +1,50 @@
+//! Ports, ranges and MAC addresses as docker writes them.
+
+use model::Protocol;
+
+use crate::config::{Mac, Publish};
+
+/// `80/tcp`; without a protocol it is TCP.
+pub(crate) fn parse_port(text: &str) -> Option<(u16, Protocol)> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    Some((port.parse().ok()?, Protocol::parse(protocol)?))
+}
+
+/// `8080`, `8000-8010`, or nothing for any.
+pub(super) fn port_range(text: &str) -> Option<(u16, u16)> {
+    if text.is_empty() {
+        return Some((0, 0));
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range: (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    (range.0 <= range.1).then_some(range)
+}
+
+pub(super) fn parse_spec(spec: &str) -> Option<Publish> {
+    let (ports, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
+    let protocol = Protocol::parse(protocol)?;
+    let parts: Vec<&str> = ports.rsplitn(3, ':').collect();
+    let port: u16 = parts.first()?.parse().ok()?;
+    let host_port = match parts.get(1) {
+        None => 0,
+        Some(&"") if parts.len() == 2 => port,
+        Some(&"") => 0,
+        Some(text) => text.parse().ok()?,
+    };
+    let host_ip = match parts.get(2) {
+        None | Some(&"") => None,
+        Some(text) => Some(text.parse().ok()?),
+    };
+    let from = format!("Config.PortSpecs: \"{spec}\"");
+    Some(Publish::at(port, protocol, host_ip, (host_port, host_port), from))
+}
+
+/// Reads six bytes in hex with colons.
+pub fn mac(text: &str) -> Option<Mac> {
+    let mut bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let mut all = [0; 6];
+    for byte in &mut all {
+        *byte = bytes.next()?.ok()?;
+    }
+    bytes.next().is_none().then_some(all)
+}
