@@ -8,16 +8,19 @@ use cli::{human, json};
 use model::Timestamp;
 use serde_json::{Value, json};
 
-use crate::survey::{ContainerRoom, ImageRoom, Survey, VolumeRoom};
+use crate::summary::cache_size;
+use crate::survey::{CacheRoom, ContainerRoom, ImageRoom, Survey, VolumeRoom};
 
-/// Prints three tables.
+/// Prints four tables.
 pub fn print_tables(survey: &Survey) -> anyhow::Result<()> {
     let mut out = cli::stdout();
     let text = format!(
-        "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}",
+        "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\nBuild cache usage: {}\n\n{}",
         images(&survey.images),
         containers(&survey.containers),
         volumes(&survey.volumes),
+        human::size_four(cache_size(survey)),
+        cache(&survey.cache),
     );
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to stdout")
 }
@@ -77,12 +80,29 @@ fn volumes(volumes: &[VolumeRoom]) -> String {
     table.text()
 }
 
-/// Prints one document with docker's three lists in bytes.
+fn cache(cache: &[CacheRoom]) -> String {
+    let mut table = Table::new(["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]);
+    for CacheRoom { record, shared } in cache {
+        table.row([
+            record.id.chars().take(12).collect(),
+            record.kind.clone(),
+            record.size.map_or_else(|| "N/A".into(), human::size),
+            human::ago(record.created, human::now()),
+            human::ago(record.used, human::now()),
+            record.uses.to_string(),
+            shared.to_string(),
+        ]);
+    }
+    table.text()
+}
+
+/// Prints one document with docker's four lists in bytes.
 pub fn print_json(survey: &Survey) -> anyhow::Result<()> {
     let document = json!({
         "Images": survey.images.iter().map(image_value).collect::<Vec<_>>(),
         "Containers": survey.containers.iter().map(container_value).collect::<Vec<_>>(),
         "Volumes": survey.volumes.iter().map(volume_value).collect::<Vec<_>>(),
+        "BuildCache": survey.cache.iter().map(cache_value).collect::<Vec<_>>(),
         "LayersSize": survey.layers,
     });
     let mut out = cli::stdout();
@@ -123,5 +143,19 @@ fn volume_value(it: &VolumeRoom) -> Value {
         "Links": it.links,
         "Size": it.room.map(|room| room.size),
         "AllocatedSize": it.room.map(|room| room.allocated),
+    })
+}
+
+fn cache_value(it: &CacheRoom) -> Value {
+    json!({
+        "ID": it.record.id,
+        "Type": it.record.kind,
+        "Description": it.record.description,
+        "InUse": false,
+        "Shared": it.shared,
+        "Size": it.record.size,
+        "CreatedAt": it.record.created.map(Timestamp::rfc3339),
+        "LastUsedAt": it.record.used.map(Timestamp::rfc3339),
+        "UsageCount": it.record.uses,
     })
 }

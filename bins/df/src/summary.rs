@@ -30,10 +30,12 @@ struct Sum {
     reclaimable: u64,
 }
 
+/// The last row has no percentage.
+const CACHE: &str = "Build Cache";
+
 /// Prints the sums.
 pub fn print(survey: &Survey, format: &Format) -> anyhow::Result<()> {
-    // GAP: the build cache is not counted.
-    let sums = [images(survey), containers(survey), volumes(survey)];
+    let sums = [images(survey), containers(survey), volumes(survey), cache(survey)];
     Rows { kind: "*formatter.diskUsageContext", headers: HEADERS, format }
         .print(&mut cli::stdout(), sums.into_iter().map(row))
         .context("cannot show what takes how much room")
@@ -53,8 +55,8 @@ fn row(sum: Sum) -> Row {
 
 fn reclaimable(sum: Sum) -> String {
     match u128::from(sum.reclaimable).saturating_mul(100).checked_div(u128::from(sum.size)) {
-        Some(percent) => format!("{} ({percent}%)", size_four(sum.reclaimable)),
-        None => size_four(sum.reclaimable),
+        Some(percent) if sum.kind != CACHE => format!("{} ({percent}%)", size_four(sum.reclaimable)),
+        _ => size_four(sum.reclaimable),
     }
 }
 
@@ -90,6 +92,17 @@ fn volumes(survey: &Survey) -> Sum {
         size: bytes(true) + bytes(false),
         reclaimable: bytes(false),
     }
+}
+
+// Nothing is in use on a dead host; what an image has too is counted there.
+fn cache(survey: &Survey) -> Sum {
+    let size = cache_size(survey);
+    Sum { kind: CACHE, total: survey.cache.len(), active: 0, size, reclaimable: size }
+}
+
+/// Bytes of the build cache that no image has.
+pub fn cache_size(survey: &Survey) -> u64 {
+    survey.cache.iter().filter(|it| !it.shared).filter_map(|it| it.record.size).sum()
 }
 
 #[cfg(test)]

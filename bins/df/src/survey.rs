@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use cli::Findings;
 use host::Host;
-use model::{Container, Finding, Generation, Image, LayerRef, Rootfs, Volume};
+use layout::CacheRecord;
+use model::{Container, Digest, Finding, Generation, Image, LayerRef, Rootfs, Volume};
 use storage::Room;
 
 /// Every object of a host with the room that it takes.
@@ -17,6 +18,16 @@ pub struct Survey {
     pub containers: Vec<ContainerRoom>,
     /// Volumes, by name.
     pub volumes: Vec<VolumeRoom>,
+    /// The build cache, newest first.
+    pub cache: Vec<CacheRoom>,
+}
+
+/// A record of the build cache.
+pub struct CacheRoom {
+    /// The record.
+    pub record: CacheRecord,
+    /// Whether an image has the same layer: then its bytes are counted there.
+    pub shared: bool,
 }
 
 /// An image.
@@ -66,8 +77,9 @@ impl Survey {
         let containers = findings.take(host.containers());
         let (images, layers) = images(host, &containers, findings);
         let volumes = volumes(host, &containers, findings);
+        let cache = cache(host, &images, findings);
         let containers = containers.into_iter().map(|container| written(host, container, findings)).collect();
-        Survey { images, layers, containers, volumes }
+        Survey { images, layers, containers, volumes, cache }
     }
 }
 
@@ -218,6 +230,17 @@ fn data(host: &Host, volume: &Volume, findings: &mut Findings) -> Option<Room> {
             None
         }
     }
+}
+
+fn cache(host: &Host, images: &[ImageRoom], findings: &mut Findings) -> Vec<CacheRoom> {
+    let layers = images.iter().flat_map(|it| &it.image.layers);
+    let chains: HashSet<Digest> = layers.filter_map(|layer| layer.chain_id).collect();
+    let records = findings.take(host.build_cache());
+    let room = |record: CacheRecord| {
+        let shared = record.chain_id.is_some_and(|chain| chains.contains(&chain));
+        CacheRoom { record, shared }
+    };
+    records.into_iter().map(room).collect()
 }
 
 fn unreadable(subject: String, error: &anyhow::Error) -> Finding {

@@ -99,6 +99,11 @@ impl Host {
         (all, findings)
     }
 
+    /// The records of docker's build cache in all stores.
+    pub fn build_cache(&self) -> (Vec<layout::CacheRecord>, Vec<Finding>) {
+        self.gather(layout::build_cache)
+    }
+
     /// All networks of all stores, by name.
     pub fn networks(&self) -> (Vec<Network>, Vec<Finding>) {
         let (mut all, findings) = self.gather(layout::networks);

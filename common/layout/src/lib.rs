@@ -27,6 +27,7 @@ mod home;
 mod json;
 mod oci;
 
+pub use docker::build_cache::CacheRecord;
 pub use error::LayoutError;
 
 use crate::home::Home;
@@ -176,6 +177,16 @@ pub fn interfaces(root: &Root, store: &Store) -> Found<Vec<(String, String)>> {
             docker::networks::interfaces(root, store)
         }
         _ => Default::default(),
+    }
+}
+
+/// The records of docker's build cache, newest first. Stores that share a folder share it: the first one has it.
+pub fn build_cache(root: &Root, stores: &[Store], index: usize) -> Found<Vec<CacheRecord>> {
+    let is_docker = |store: &Store| docker::volumes::is_docker(store.generation);
+    let shares = |other: &Store| other.home == stores[index].home && is_docker(other);
+    match stores.iter().position(shares) {
+        Some(first) if first == index => docker::build_cache::records(root, &stores[index]),
+        _ => Found::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What docker's generations share: a container's own folder and record, volumes, networks, and today's shapes of them.
 
+pub(crate) mod build_cache;
 pub(crate) mod container;
 pub(crate) mod folders;
 pub(crate) mod graph_driver;
