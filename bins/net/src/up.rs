@@ -61,15 +61,18 @@ pub fn open(dir: &Path) -> anyhow::Result<Attacher> {
 
 /// An error with what to do about it, where that is known.
 pub fn explain(error: AttachError) -> anyhow::Error {
-    let mut chain = anyhow::Error::from(error);
-    let denied = chain.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
-    });
-    if denied {
-        let hint = "changing the network needs CAP_NET_ADMIN; run with sudo, or in a namespace of your own";
-        chain = Err::<(), _>(chain).hint(hint).expect_err("it was an error");
-    }
-    chain
+    let error = anyhow::Error::from(error);
+    let codes: Vec<_> =
+        error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error()).collect();
+    let has = |wanted: &[i32]| codes.iter().any(|code| wanted.contains(code));
+    let hint = if has(&[nix::libc::EPERM, nix::libc::EACCES]) {
+        "changing the network needs CAP_NET_ADMIN; run with sudo, or in a namespace of your own"
+    } else if has(&[nix::libc::ENOENT, nix::libc::EOPNOTSUPP, nix::libc::EPROTONOSUPPORT, nix::libc::EAFNOSUPPORT]) {
+        "this kernel may lack a module: modprobe -a nf_tables nft_nat nft_masq nft_fib_ipv4 nft_ct bridge veth"
+    } else {
+        return error;
+    };
+    Err::<(), _>(error).hint(hint).expect_err("it was an error")
 }
 
 /// Starts a resolver for each container that is on a network of the user's.

@@ -58,6 +58,9 @@ fn planned(format: &str, flags: &[&str], objects: &Path) -> String {
 }
 
 /// Starts a daemon with the flags and compares after each line of commands.
+///
+/// No container here publishes a lower port by a higher number beside a higher one by a lower number: docker sorts those by
+/// chance (`docs/layouts/network.md`).
 fn check(flags: &str, commands: &str) {
     if !is_here("dockerd") {
         return;
@@ -98,14 +101,14 @@ fn ports_addresses_and_protocols() {
         "run --name ba -p 127.0.0.1:9000:80 -p 9001:80
         run --name ca -p 7000-7003:7000-7003 -p 53:53/udp -p 53:53/tcp
         run --name ha -p 8100-8110:80 --hostname h
-        run --name hb -p 8100-8110:80 -p 127.0.0.1::81/udp
+        run --name hb -p 8100-8110:80 -p 127.0.0.1::79/udp
         stop -t 0 ba
         start ba
         run --name la --expose 5000 --expose 5001-5003/udp -P
         run --name ma -p 9081:80 -p 9080:80 -p 10443:443
         pause la
         rm -f ca
-        run --name qa -p 0.0.0.0:7777:77 -p 127.0.0.2:5555:80 -p [::1]:7778:77
+        run --name qa -p 0.0.0.0:7777:77 -p 127.0.0.2:5555:70 -p [::1]:7778:77
         restart -t 0 ha
         run --name ra --network host
         run --name sa --network container:qa

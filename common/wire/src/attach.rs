@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use model::Finding;
-use refusals::refusals;
+use refusals::{missing_kinds, refusals};
 use thiserror::Error;
 
 use crate::change::{ChangeError, Conflict, Step, compare, ip_tables_that_drop, make, unmake};
@@ -74,6 +74,7 @@ impl Attacher {
         let (merged, up) = merge(configs, ids, &state);
         let (plan, findings) = self.plan(&merged, &up, daemon, &live, &state);
         let mut changes = compare(&plan, &live, &state, &ip_tables_that_drop(&live));
+        changes.conflicts.extend(missing_kinds(&changes.steps, &self.route)?);
         changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));
         if !changes.conflicts.is_empty() {
             return Err(AttachError::Conflicts { conflicts: changes.conflicts });

@@ -45,3 +45,13 @@ fn rules_over_netlink_are_those_of_the_text() {
         nft(&["flush", "ruleset"]);
     }
 }
+
+#[test]
+fn kinds_of_interfaces_are_known_or_not_and_nothing_is_made() {
+    alone();
+    let socket = Socket::route().unwrap();
+    let before = socket.links().unwrap();
+    let known = ["bridge", "veth", "no-such-kind"].map(|kind| socket.knows(kind).unwrap());
+    assert_eq!(known, [true, true, false]);
+    assert_eq!(socket.links().unwrap(), before);
+}

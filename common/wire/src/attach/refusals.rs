@@ -7,8 +7,8 @@ use crate::change::{Changes, Conflict, Step, target};
 use crate::config::Configs;
 use crate::live::{self, Live};
 use crate::namespace::Namespace;
-use crate::netlink::Socket;
 use crate::netlink::link::Neighbour;
+use crate::netlink::{NetlinkError, Socket};
 use crate::state::State;
 use crate::{Plan, Port};
 
@@ -19,6 +19,21 @@ pub(super) fn refusals(plan: &Plan, configs: &Configs, changes: &Changes, live: 
     ports(&mut all, plan, state);
     addresses(&mut all, plan, configs, changes, live);
     all
+}
+
+/// Kinds of interfaces that are to be made and that this kernel does not have.
+pub(super) fn missing_kinds(steps: &[Step], route: &Socket) -> Result<Vec<Conflict>, NetlinkError> {
+    let mut all = Vec::new();
+    let bridge = steps.iter().find(|step| matches!(step, Step::Bridge { .. }));
+    let veth = steps.iter().find(|step| matches!(step, Step::Veth { .. }));
+    for (kind, step) in [("bridge", bridge), ("veth", veth)] {
+        let Some(step) = step else { continue };
+        if !route.knows(kind)? {
+            let advice = format!("modprobe {kind}, or a kernel that has it");
+            all.push(Conflict(format!("cannot {step}: this kernel has no interfaces of kind '{kind}' ({advice})")));
+        }
+    }
+    Ok(all)
 }
 
 fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {

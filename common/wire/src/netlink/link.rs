@@ -96,6 +96,23 @@ pub struct Neighbour {
 }
 
 impl Socket {
+    /// Whether the kernel can make interfaces of a kind, with the module that it loads for it where it has one.
+    ///
+    /// Asks for one with an address that no interface may have: that is refused, and nothing is made, once the kind was found
+    /// (linux/net/core/rtnetlink.c, rtnl_newlink; br_validate, veth_validate).
+    pub fn knows(&self, kind: &str) -> Result<bool, NetlinkError> {
+        let mut batch = Batch::default();
+        batch.begin(NEW_LINK, ACK | CREATE, &info(0, 0, 0));
+        batch.text(IFLA_IFNAME, "dockless-asks");
+        batch.put(IFLA_ADDRESS, &[0; 6]);
+        batch.nest(IFLA_LINKINFO, |batch| batch.text(INFO_KIND, kind));
+        match self.send(&batch) {
+            Err(error) if error.code() == Some(libc::EOPNOTSUPP) => Ok(false),
+            Err(error) if error.code() == Some(libc::EPERM) => Err(error),
+            _ => Ok(true),
+        }
+    }
+
     /// All interfaces.
     pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
         let mut links = Vec::new();
