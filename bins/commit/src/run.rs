@@ -8,7 +8,7 @@ use cli::Outcome;
 use host::open_for_writing;
 use layout::docker_content::write::{EditError, Writer};
 use lifecycle::{end, events};
-use model::{Digest, Finding, HostPath};
+use model::{Digest, Driver, Finding, HostPath};
 use storage::unpack::Unpacked;
 
 use crate::args::Args;
@@ -47,7 +47,9 @@ fn make(args: &Args, plan: &Plan) -> Result<(Digest, Vec<Finding>)> {
     let staged = writer.stage_layer(parent.transpose()?.as_ref()).map_err(hinted)?;
     let (unpacked, mut findings) = layer::fill(plan, &writer, &staged)?;
     findings.extend(lost(&unpacked));
-    let diff_id = (unpacked.entries > 0).then_some(unpacked.diff_id);
+    // The top folder stands in the tar of every layer that marks its changes; alone it is no change.
+    let always = u64::from(*writer.driver() != Driver::Vfs);
+    let diff_id = (unpacked.entries > always).then_some(unpacked.diff_id);
     match diff_id {
         Some(diff_id) => drop(writer.commit_layer(staged, diff_id, unpacked.size).map_err(hinted)?),
         None => writer.discard_layer(staged).map_err(hinted)?,

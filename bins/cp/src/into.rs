@@ -172,7 +172,7 @@ fn put(root: &Path, host: &Host, container: &Container, landing: &Landing, tar: 
     if begin::host_config(root, &container.id)["ReadonlyRootfs"] == true {
         bail!("container rootfs is marked read-only");
     }
-    let mut over = mounts::of_record(&record["MountPoints"]);
+    let mut over = mounts::of_record(&record["MountPoints"], root);
     over.extend(mounts::of_etc(&own, &record));
     over.retain(|mount| !matches!(&mount.source, launch::spec::MountSource::Bind { path } if !path.exists()));
     // Nobody can start it as long as we have its folder.

@@ -66,8 +66,11 @@ impl Tree {
     }
 
     fn mounted(&self, mount: &Value, outside: Option<&Path>) -> Option<Over> {
-        let source = mount["Source"].as_str().filter(|source| source.starts_with('/'))?;
         let destination = EntryPath::parse(mount["Destination"].as_str()?.trim_matches('/').as_bytes()).ok()?;
+        if let Some(folder) = self.volume(mount) {
+            return Some(Over { destination, root: None, folder, file: None });
+        }
+        let source = mount["Source"].as_str().filter(|source| source.starts_with('/'))?;
         let (root, place) = match self.host.stores().iter().find_map(|store| store.rebase(source.as_bytes())) {
             Some(place) => (None, place),
             None => (Some(Root::open(outside?).ok()?), HostPath::new(source.trim_start_matches('/'))),
@@ -78,6 +81,13 @@ impl Tree {
         }
         let file = within.exists(&place).then(|| place.name().to_vec())?;
         Some(Over { destination, folder: place.parent(), file: Some(file), root })
+    }
+
+    /// A volume of the root, by its name: its source is where the root lay when it was recorded.
+    fn volume(&self, mount: &Value) -> Option<HostPath> {
+        let name = mount["Name"].as_str().filter(|name| !name.is_empty() && !name.contains('/') && *name != "..")?;
+        let data = HostPath::from("volumes").join(name).join("_data");
+        self.host.root().is_dir(&data).then_some(data)
     }
 
     /// One name and all below it, as a part that is called `to`; `None` where there is no such name.

@@ -27,6 +27,7 @@ impl Plan {
     /// Resolves what was typed.
     pub fn new(args: &Args) -> Result<Plan> {
         let root = args.root.path();
+        lifecycle::sweep::all(&cli::note);
         let host = Host::open(&root)?;
         let (container, _) = host.container(&args.container)?;
         let Some(living) = end::living(&root, &container.id)? else {

@@ -1,10 +1,17 @@
 //! Executes it and passes its streams and its exit status on.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
 use anyhow::{Context, Result};
 use cli::Outcome;
+use launch::Streams;
 use launch::relay::{self, Ends, Manner, Signals};
+use launch::sys::{self, Cloned};
 use lifecycle::begin;
 use lifecycle::live::Raw;
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::plan::Plan;
 
@@ -12,7 +19,8 @@ use crate::plan::Plan;
 pub fn run(mut plan: Plan) -> Result<Outcome> {
     let signals = Signals::take().context("cannot take signals")?;
     let terminal = plan.process.terminal;
-    let (streams, socket, ends) = begin::streams(terminal, plan.input && !plan.detach)?;
+    let (streams, socket, ends) =
+        if plan.detach && !terminal { nowhere()? } else { begin::streams(terminal, plan.input && !plan.detach)? };
     let handle = match launch::join::join(plan.pid, &mut plan.cgroup, &plan.process, streams) {
         Ok(handle) => handle,
         Err(error) => {
@@ -21,7 +29,8 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
         }
     };
     if plan.detach {
-        return Ok(Outcome::done());
+        // A terminal lives as long as somebody has its other end.
+        return socket.map_or(Ok(Outcome::done()), |socket| hold(&socket, &handle));
     }
     let _raw = Raw::enter(plan.input && terminal);
     let ends = match socket {
@@ -31,4 +40,31 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
     let manner = Manner { input: plan.input, output: true, signals: true };
     let status = relay::attend(&handle, ends, manner, &signals).context("cannot follow the command")?;
     Ok(Outcome::done().with_status(status))
+}
+
+/// Streams of a command that nobody listens to.
+fn nowhere() -> Result<(Streams, Option<OwnedFd>, Ends)> {
+    let null = || -> Result<OwnedFd> {
+        let file = File::options().read(true).write(true).open("/dev/null").context("cannot open '/dev/null'")?;
+        Ok(file.into())
+    };
+    let streams = Streams::Plain { stdin: null()?, stdout: null()?, stderr: null()? };
+    Ok((streams, None, Ends::Plain { stdin: None, stdout: None, stderr: None }))
+}
+
+/// Leaves a process that takes what comes out of the command's terminal, until the command ends.
+fn hold(socket: &OwnedFd, handle: &OwnedFd) -> Result<Outcome> {
+    let terminal = begin::receive_terminal(socket)?;
+    if let Cloned::Child = sys::clone(0, None).context("cannot leave a process with the command")? {
+        let _ = rustix::process::setsid();
+        let mut buffer = [0; 4096];
+        loop {
+            let mut ends = [PollFd::new(handle, PollFlags::IN), PollFd::new(&terminal, PollFlags::IN)];
+            let waited = poll(&mut ends, None);
+            if waited.is_ok() && (!ends[0].revents().is_empty() || rustix::io::read(&terminal, &mut buffer).is_err()) {
+                sys::exit_now(0);
+            }
+        }
+    }
+    Ok(Outcome::done())
 }

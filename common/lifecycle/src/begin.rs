@@ -47,7 +47,7 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     root_files.read_only = inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
     let folder = root.join("containers").join(container.id.as_str());
     let raw = raw(&folder)?;
-    let mut own = mounts::of_record(&raw["MountPoints"]);
+    let mut own = mounts::of_record(&raw["MountPoints"], root);
     let peers = peers::of(host, &inspect)?;
     // With another's network come its names.
     let named = peers.names_of.as_ref().unwrap_or(&container.id);
@@ -138,6 +138,7 @@ pub fn start(
 ) -> Result<Started, LifeError> {
     let mut connected = network::Connected::default();
     let own = root.join("containers").join(id.as_str());
+    make_etc(&own, &ready.inspect)?;
     let started = launch::start(&ready.spec, streams, folder.path(), |pid| {
         connected = connect(&ready.inspect, &ready.networks, id, pid, &own, &ready.links)?;
         Ok(())
@@ -171,6 +172,17 @@ pub fn start(
             Err(error.into())
         }
     }
+}
+
+/// Makes the files of a container's `/etc` that are not there yet: dockerd makes them at the first start only.
+fn make_etc(own: &Path, inspect: &Value) -> Result<(), LifeError> {
+    for (name, text) in files::etc(inspect, None, &[]) {
+        let path = own.join(name);
+        if !path.exists() {
+            std::fs::write(&path, text).map_err(at("write", path))?;
+        }
+    }
+    Ok(())
 }
 
 fn end_at_once(started: &Started) {

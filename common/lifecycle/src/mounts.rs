@@ -93,20 +93,28 @@ fn evidence(source: &str, host: &Host, host_root: Option<&Path>) -> Option<PathB
     }
 }
 
-/// The mounts of a container of this machine: its record's own, as docker keeps them in `MountPoints`.
-pub fn of_record(points: &Value) -> Vec<Mount> {
+/// The mounts of a container of the root at `root`: its record's own, as docker keeps them in `MountPoints`.
+pub fn of_record(points: &Value, root: &Path) -> Vec<Mount> {
     let map = points.as_object().into_iter().flatten();
     map.filter_map(|(destination, point)| {
-        let source = point["Source"].as_str().filter(|source| source.starts_with('/'))?;
+        let source = volume(point, root)
+            .or_else(|| point["Source"].as_str().filter(|source| source.starts_with('/')).map(PathBuf::from))?;
         Some(Mount {
             destination: PathBuf::from(destination),
-            source: MountSource::Bind { path: PathBuf::from(source) },
+            source: MountSource::Bind { path: source },
             read_only: !point["RW"].as_bool().unwrap_or(true),
             propagation: Propagation::parse(point["Propagation"].as_str().unwrap_or_default()),
             from: "MountPoints".to_string(),
         })
     })
     .collect()
+}
+
+/// A volume of the root. dockerd writes no source for one without a name, and for others where its root lay then.
+fn volume(point: &Value, root: &Path) -> Option<PathBuf> {
+    let name = point["Name"].as_str().filter(|name| !name.is_empty() && !name.contains('/') && *name != "..")?;
+    let data = root.join("volumes").join(name).join("_data");
+    (point["Driver"] == "local" && data.is_dir()).then_some(data)
 }
 
 /// The files of a container's `/etc`, from the folder where they lie; with a root that cannot be written they cannot either

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod golden;
+pub mod home;
 pub mod hosts;
 pub mod thin;
 pub mod twins;

@@ -1,0 +1,82 @@
+//! What a command in a running container is, sees, and ends with.
+
+use std::time::Duration;
+
+use testkit::home::Home;
+
+fn home() -> Option<Home> {
+    let home = Home::new(&["exec", "logs"])?;
+    let flags = ["-d", "--name", "web", "--net", "none", "-e", "OWN=1", "-w", "/tmp"];
+    home.ok("run", &[&flags[..], &["base:1", "sleep", "100"]].concat());
+    Some(home)
+}
+
+#[test]
+fn exit_statuses_are_dockers() {
+    let Some(home) = home() else { return };
+    for (command, status) in [
+        (&["true"][..], 0),
+        (&["sh", "-c", "exit 42"], 42),
+        (&["sh", "-c", "kill -9 $$"], 137),
+        (&["nosuch"], 127),
+        (&["/bin/nosuch"], 127),
+        (&["/bin/script"], 127),
+        (&["/etc/passwd"], 126),
+        (&["/bin"], 126),
+        (&["/bin/plain"], 126),
+    ] {
+        assert_eq!(home.run("exec", &[&["web"], command].concat()).status.code(), Some(status), "{command:?}");
+    }
+    let id = home.inspect("web", "{{.Id}}");
+    home.ok("stop", &["-t", "0", "web"]);
+    assert_eq!(home.refused("exec", &["web", "true"]), (1, format!("container {id} is not running")));
+}
+
+#[test]
+fn flags_say_who_and_where_it_is() {
+    let Some(home) = home() else { return };
+    for (flags, command, said) in [
+        (&[][..], "id -u; pwd; echo $OWN", "0\n/tmp\n1"),
+        (&["-u", "user"], "id", "uid=1000(user) gid=1001(user) groups=77(more)"),
+        (&["-u", "1000:77"], "id", "uid=1000(user) gid=77(more)"),
+        (&["-u", "5"], "id -u; id -g", "5\n0"),
+        (&["-w", "/etc"], "pwd", "/etc"),
+        (&["-e", "OWN=2", "-e", "NEW=a b"], "echo $OWN $NEW", "2 a b"),
+        (&[], "grep CapEff /proc/self/status", "CapEff:\t00000000a80425fb"),
+        (&["--privileged"], "grep -c 'CapEff:.000001ff' /proc/self/status", "1"),
+        (&["-t"], "test -t 0 && echo yes", "yes"),
+        (&[], "test -t 0 || echo no", "no"),
+    ] {
+        let args = [flags, &["web", "sh", "-c", command]].concat();
+        assert_eq!(home.ok("exec", &args).trim_end_matches('\r'), said, "{flags:?} {command}");
+    }
+}
+
+#[test]
+fn detached_commands_outlive_their_caller() {
+    let Some(home) = home() else { return };
+    let script = "sleep 0.3; echo some; echo text >&2; echo done > /tmp/mark";
+    assert_eq!(home.ok("exec", &["-d", "web", "sh", "-c", script]), "");
+    std::thread::sleep(Duration::from_millis(900));
+    assert_eq!(home.ok("exec", &["web", "cat", "/tmp/mark"]), "done");
+    assert_eq!(
+        home.ok("exec", &["-dt", "web", "sh", "-c", "sleep 0.2; tty > /tmp/tty; echo x; echo y > /tmp/after"]),
+        ""
+    );
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(home.ok("exec", &["web", "cat", "/tmp/tty"]).starts_with("/dev/pts/"));
+    assert_eq!(home.ok("exec", &["web", "cat", "/tmp/after"]), "y");
+}
+
+#[test]
+fn input_and_both_outputs_pass_through() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let Some(home) = home() else { return };
+    let mut exec = home.command("exec", &["-i", "web", "sh", "-c", "cat; echo err >&2"]);
+    let mut child =
+        exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("exec starts");
+    child.stdin.take().expect("it is piped").write_all(b"typed").expect("it takes input");
+    let out = child.wait_with_output().expect("exec ends");
+    assert_eq!((out.stdout, out.stderr), (b"typed".to_vec(), b"err\n".to_vec()));
+}
