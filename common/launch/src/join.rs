@@ -6,12 +6,13 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::Cgroup;
+use crate::init;
 use crate::inside::{self, Refusal, Step, exec, identity};
 use crate::spec::Process;
 use crate::start::{StartError, Streams};
@@ -32,7 +33,7 @@ pub fn join(pid: i32, cgroup: &mut Cgroup, process: &Process, streams: Streams) 
     match sys::clone(0, None).map_err(StartError::Process)? {
         Cloned::Child => {
             drop((said, word, release));
-            let refusal = enter(&target, process, streams, File::from(tell), File::from(go));
+            let refusal = enter(&target, process, streams, File::from(tell), File::from(go), say.as_fd());
             refusal.tell(say.into());
             sys::exit_now(125)
         }
@@ -49,7 +50,7 @@ pub fn join(pid: i32, cgroup: &mut Cgroup, process: &Process, streams: Streams) 
             );
             ended.map_err(gone)?;
             if !reason.is_empty() {
-                return Err(Refusal::read(&reason).into());
+                return Err(exec::heard(&reason, &process.args[0]).into());
             }
             let number = joined.ok_or(StartError::Process(std::io::ErrorKind::UnexpectedEof.into()))??;
             pidfd_open(
@@ -69,7 +70,18 @@ fn read_number(mut word: File) -> Option<i32> {
 
 /// Joins the namespaces, then becomes the program in a child: only a child is in the joined process namespace. The child is
 /// our parent's own, so that it can wait for it.
-fn enter(target: &OwnedFd, process: &Process, streams: Streams, mut tell: File, mut go: File) -> Refusal {
+fn enter(
+    target: &OwnedFd,
+    process: &Process,
+    streams: Streams,
+    mut tell: File,
+    mut go: File,
+    say: BorrowedFd,
+) -> Refusal {
+    let helper = match init::sealed().step("cannot prepare the last step") {
+        Ok(helper) => helper,
+        Err(refusal) => return refusal,
+    };
     let join = || -> Result<(), Refusal> {
         sys::reset_signals();
         sys::prctl(libc::PR_SET_DUMPABLE, 0, 0).step("cannot hide from the container")?;
@@ -96,7 +108,7 @@ fn enter(target: &OwnedFd, process: &Process, streams: Streams, mut tell: File, 
             if go.read_exact(&mut word).is_err() {
                 return Refusal::setup("cannot go on", "the launcher has ended");
             }
-            become_program(process, streams).err().unwrap_or_else(|| exec::run(process))
+            become_program(process, streams).err().unwrap_or_else(|| exec::run(process, &helper, say))
         }
     }
 }

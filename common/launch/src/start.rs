@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::capability::Capabilities;
 use crate::cgroup::{self, Cgroup, CgroupError};
 use crate::init;
-use crate::inside::{self, Refusal};
+use crate::inside;
 use crate::spec::{MountSource, Namespace, Namespaces, Spec};
 use crate::sys::{self, Cloned};
 
@@ -119,7 +119,7 @@ pub fn start(
         }
         Ok(Cloned::Child) => {
             drop((go_write, said_read));
-            let refusal = inside::enter(spec, streams, scratch, go_read);
+            let refusal = inside::enter(spec, streams, scratch, go_read, said_write.as_fd());
             refusal.tell(said_write);
             sys::exit_now(125)
         }
@@ -129,7 +129,7 @@ pub fn start(
                 .join(pid)
                 .map_err(StartError::from)
                 .and_then(|()| connect(pid).map_err(StartError::Network))
-                .and_then(|()| release(go_write, said_read));
+                .and_then(|()| release(go_write, said_read, &spec.process.args[0]));
             match started {
                 Ok(()) => Ok(Started { pid, handle, cgroup, warnings }),
                 Err(error) => {
@@ -167,13 +167,13 @@ fn beside(wanted: &Namespace, make: impl FnOnce() -> io::Result<Cloned>) -> io::
 }
 
 /// Tells the child to go on, and hears whether its program runs.
-fn release(mut go: impl Write, mut said: impl Read) -> Result<(), StartError> {
+fn release(mut go: impl Write, mut said: impl Read, program: &str) -> Result<(), StartError> {
     // A child that refused before it was told to go has closed its end; its reason is what counts.
     let _ = go.write_all(b"g");
     drop(go);
     let mut reason = Vec::new();
     said.read_to_end(&mut reason).map_err(StartError::Process)?;
-    if reason.is_empty() { Ok(()) } else { Err(Refusal::read(&reason).into()) }
+    if reason.is_empty() { Ok(()) } else { Err(inside::exec::heard(&reason, program).into()) }
 }
 
 fn pipe() -> Result<(std::fs::File, std::fs::File), StartError> {

@@ -103,13 +103,16 @@ static BASE: OnceLock<PathBuf> = OnceLock::new();
 /// Programs with what they are linked to, and the files that every image has: made once for all tests, where cargo keeps
 /// what tests make.
 pub fn made_root() -> PathBuf {
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("base");
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("base-{}", env!("CARGO_CRATE_NAME")));
     let _ = std::fs::remove_dir_all(&base);
     let script = r#"
         mkdir -p "$1"; cd "$1"; mkdir -p bin etc tmp root data home/web
         for program in $PROGRAMS; do
             for folder in /bin /usr/bin /sbin /usr/sbin; do [ -e $folder/$program ] && path=$folder/$program; done
             cp -L "$path" bin/
+        done
+        # Our own program would run inside too, if it could be reached.
+        for path in bin/* "$OWN"; do
             ldd "$path" | grep -o '/[^ ]*' | while read library; do
                 mkdir -p ".$(dirname "$library")"; cp -Ln "$library" ".$library"
             done
@@ -117,7 +120,12 @@ pub fn made_root() -> PathBuf {
         chmod 1777 tmp; echo inside > data/file; chmod 750 data; chown -R 1000:1001 data home/web
         printf 'root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001:web:/home/web:/bin/sh\n' > etc/passwd
         printf 'root:x:0:\nweb:x:1001:\nextra:x:2000:web\n' > etc/group"#;
-    let done = Command::new("sh").args(["-ec", script, "sh"]).arg(&base).env("PROGRAMS", PROGRAMS.join(" ")).status();
+    let done = Command::new("sh")
+        .args(["-ec", script, "sh"])
+        .arg(&base)
+        .env("PROGRAMS", PROGRAMS.join(" "))
+        .env("OWN", env!("CARGO_BIN_EXE_run"))
+        .status();
     assert!(done.expect("sh starts").success(), "the image's files cannot be gathered");
     base
 }

@@ -1,6 +1,5 @@
 //! Containers really started: exit statuses, what flags do inside, hostile images, and the same beside docker and runc.
 
-mod beside_docker;
 mod bundle;
 mod exits;
 mod flags;

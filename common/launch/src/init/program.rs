@@ -1,5 +1,9 @@
 //! The init itself: `/sbin/docker-init -- PROGRAM ARG…`. No standard library, system calls only.
 //!
+//! Called as `exec PIPE FACTS PATH PROGRAM ARG…` it is the launcher's last step: becomes the program, or says on the pipe
+//! why not. So that what `/proc/self/exe` leads to is this, never the launcher, whatever the image has a program's name
+//! lead to.
+//!
 //! Signals are blocked and taken one by one, so none is lost; the program gets them unblocked. Once the program has ended,
 //! so does this, with its status, or 128 and the signal's number.
 #![no_std]
@@ -24,6 +28,7 @@ mod number {
     pub const CLONE: usize = 56;
     pub const PRCTL: usize = 157;
     pub const WRITE: usize = 1;
+    pub const FCNTL: usize = 72;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -37,6 +42,7 @@ mod number {
     pub const CLONE: usize = 220;
     pub const PRCTL: usize = 167;
     pub const WRITE: usize = 64;
+    pub const FCNTL: usize = 25;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -72,6 +78,8 @@ const NO_HANG: usize = 1;
 const NO_ENTRY: isize = -2;
 const NOT_DIRECTORY: isize = -20;
 const SET_CHILD_SUBREAPER: usize = 36;
+const SET_FLAGS: usize = 2;
+const CLOSE_ON_EXEC: usize = 1;
 
 /// The kernel puts the number of arguments, the arguments, zero, the variables and zero on the stack.
 extern "C" fn main(stack: *const usize) -> ! {
@@ -81,6 +89,10 @@ extern "C" fn main(stack: *const usize) -> ! {
     let env = unsafe { args.add(count + 1) };
     if count < 3 {
         exit(125);
+    }
+    // SAFETY: the kernel's C strings.
+    if unsafe { text(*args) } == b"exec" && count > 4 {
+        last_step(args, env);
     }
     // SAFETY: three arguments at least: itself, `--`, the program.
     let program = unsafe { args.add(2) };
@@ -98,6 +110,18 @@ extern "C" fn main(stack: *const usize) -> ! {
         execute(program, env);
     }
     attend(child)
+}
+
+/// Becomes the program; else the pipe hears a mark, the error's number, and the facts as they were told.
+fn last_step(args: *const *const u8, env: *const *const u8) -> ! {
+    // SAFETY: five arguments at least, C strings of the kernel's.
+    let (pipe, facts, path, program) = unsafe { (text(*args.add(1)), text(*args.add(2)), *args.add(3), args.add(4)) };
+    let pipe = pipe.iter().fold(0usize, |number, digit| number * 10 + usize::from(digit.wrapping_sub(b'0') & 15));
+    call(number::FCNTL, pipe, SET_FLAGS, CLOSE_ON_EXEC, 0);
+    let error = call(number::EXECVE, path as usize, program as usize, env as usize, 0);
+    let word = [254u8, error.wrapping_neg() as u8, facts.first().copied().unwrap_or(b'0')];
+    call(number::WRITE, pipe, word.as_ptr() as usize, word.len(), 0);
+    exit(125)
 }
 
 /// Passes signals on, and waits for the program and for whatever it leaves.

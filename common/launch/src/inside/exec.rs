@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{self, Mode};
@@ -38,25 +39,63 @@ pub fn enter_working_directory(process: &Process) -> Result<(), Refusal> {
     }
 }
 
-/// Becomes the program. Returns only where that failed.
-pub fn run(process: &Process) -> Refusal {
+/// Becomes the program, by way of `helper`, our own small one: what the image has a program's name lead to must not be the
+/// launcher, and `/proc/self/exe` leads to whatever runs. Returns only where that failed; what the helper meets it says on
+/// `say` itself.
+pub fn run(process: &Process, helper: &OwnedFd, say: BorrowedFd) -> Refusal {
     let program = process.args.first().map_or("", String::as_str);
-    if let Err(error) = sys::close_on_exec_from_three() {
+    let ready =
+        sys::close_on_exec_from_three().and_then(|()| Ok(rustix::io::fcntl_setfd(say, rustix::io::FdFlags::empty())?));
+    if let Err(error) = ready {
         return Refusal::setup("cannot close the launcher's files", error);
     }
-    let lists =
-        process.args.iter().map(|text| c_text(text)).collect::<Result<Vec<CString>, _>>().and_then(|args| {
-            Ok((args, process.env.iter().map(|text| c_text(text)).collect::<Result<Vec<CString>, _>>()?))
-        });
-    let Ok((args, env)) = lists else {
-        return Refusal::exec(127, program, "an argument or variable holds a zero byte");
-    };
     let path = match find(program, &process.env) {
         Ok(path) => path,
         Err(refusal) => return refusal,
     };
-    let Ok(c_path) = c_text(&path) else { return Refusal::exec(127, program, "its path holds a zero byte") };
-    cannot(program, &path, &sys::execve(&c_path, &args, &env))
+    let facts = Facts::of(&path).to_string();
+    let words = ["exec".to_string(), say.as_raw_fd().to_string(), facts, path];
+    let texts =
+        |list: &mut dyn Iterator<Item = &String>| list.map(|text| c_text(text)).collect::<Result<Vec<CString>, _>>();
+    let (Ok(args), Ok(env)) = (texts(&mut words.iter().chain(&process.args)), texts(&mut process.env.iter())) else {
+        return Refusal::exec(127, program, "an argument or variable holds a zero byte");
+    };
+    let own = format!("/proc/self/fd/{}", helper.as_raw_fd());
+    let error = c_text(&own).map_or_else(|_| io::ErrorKind::InvalidInput.into(), |own| sys::execve(&own, &args, &env));
+    Refusal::setup("cannot take the last step", super::in_words(&error))
+}
+
+/// What is known of a program's file before it is tried, as one digit.
+struct Facts {
+    exists: bool,
+    is_directory: bool,
+}
+
+impl Facts {
+    fn of(path: &str) -> Facts {
+        Facts { exists: fs::access(path, fs::Access::EXISTS).is_ok(), is_directory: Path::new(path).is_dir() }
+    }
+
+    fn parse(digit: u8) -> Facts {
+        Facts { exists: digit & 1 != 0, is_directory: digit & 2 != 0 }
+    }
+}
+
+impl std::fmt::Display for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}", u8::from(self.exists) + 2 * u8::from(self.is_directory))
+    }
+}
+
+/// What the helper says begins with this.
+const MARK: u8 = 254;
+
+/// What the pipe told of `program`: the helper's word, or the launcher's own.
+pub fn heard(said: &[u8], program: &str) -> Refusal {
+    match said {
+        [MARK, errno, facts] => cannot(program, &Facts::parse(*facts), Errno::from_raw_os_error((*errno).into())),
+        _ => Refusal::read(said),
+    }
 }
 
 /// Where the program is: as it says when it holds a slash, else the first in PATH that may be run.
@@ -77,19 +116,18 @@ fn find(program: &str, env: &[String]) -> Result<String, Refusal> {
 }
 
 /// Docker's exit status and words by what execve said; a script whose interpreter is missing is told apart.
-fn cannot(program: &str, path: &str, error: &io::Error) -> Refusal {
-    let is_directory = Path::new(path).is_dir();
-    match Errno::from_io_error(error) {
-        Some(Errno::NOENT) if fs::access(path, fs::Access::EXISTS).is_ok() => Refusal::exec(
+fn cannot(program: &str, facts: &Facts, errno: Errno) -> Refusal {
+    match errno {
+        Errno::NOENT if facts.exists => Refusal::exec(
             127,
             program,
-            format!("no such file or directory: '{path}' is there, its interpreter or loader is not"),
+            format!("no such file or directory: '{program}' is there, its interpreter or loader is not"),
         ),
-        Some(Errno::NOENT | Errno::NOTDIR) => {
+        Errno::NOENT | Errno::NOTDIR => {
             Refusal::exec(127, program, format!("stat {program}: no such file or directory"))
         }
-        Some(Errno::ACCESS) if is_directory => Refusal::exec(126, program, "is a directory: permission denied"),
-        Some(Errno::NOEXEC) => Refusal::exec(126, program, "exec format error"),
-        _ => Refusal::exec(126, program, super::in_words(error)),
+        Errno::ACCESS if facts.is_directory => Refusal::exec(126, program, "is a directory: permission denied"),
+        Errno::NOEXEC => Refusal::exec(126, program, "exec format error"),
+        _ => Refusal::exec(126, program, super::in_words(&errno.into())),
     }
 }

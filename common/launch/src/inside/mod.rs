@@ -81,10 +81,14 @@ pub(crate) fn in_words(error: &io::Error) -> String {
 }
 
 /// Builds the inside and becomes the program. Returns only where that failed.
-pub fn enter(spec: &Spec, streams: Streams, scratch: &Path, go: File) -> Refusal {
+pub fn enter(spec: &Spec, streams: Streams, scratch: &Path, go: File, say: BorrowedFd) -> Refusal {
+    let helper = match crate::init::sealed().step("cannot prepare the last step") {
+        Ok(helper) => helper,
+        Err(refusal) => return refusal,
+    };
     match build(spec, streams, scratch, go) {
         Err(refusal) => refusal,
-        Ok(()) => exec::run(&spec.process),
+        Ok(()) => exec::run(&spec.process, &helper, say),
     }
 }
 
