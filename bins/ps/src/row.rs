@@ -49,38 +49,44 @@ pub struct Seen<'a> {
     pub trunc: bool,
 }
 
-/// The row of a container.
-pub fn row(container: &Container, seen: &Seen) -> Row {
+/// The row of a container; `wanted` says which fields are asked for.
+pub fn row(container: &Container, seen: &Seen, wanted: impl Fn(&str) -> bool) -> Row {
     let now = human::now();
     let time = |time: Option<Timestamp>| time.map(Timestamp::rfc3339).into();
     let state = &container.state;
-    Row::new([
-        ("ID", if seen.trunc { container.id.short() } else { container.id.as_str() }.into()),
-        ("Names", names(container, seen.trunc).into()),
-        ("Image", image(container, seen).into()),
-        ("Command", command(container, seen.trunc).into()),
-        ("CreatedAt", container.created.map(Timestamp::docker).unwrap_or_default().into()),
-        ("RunningFor", human::ago(container.created, now).into()),
-        ("Ports", ports::shown(&container.ports).into()),
-        ("State", state.status.word().into()),
-        ("Status", status(state, now).into()),
-        ("Size", seen.size.map_or_else(|| "0B".into(), Size::shown).into()),
-        ("Labels", labels(&container.labels).into()),
-        ("LocalVolumes", container.mounts.iter().filter(|mount| mount.driver == "local").count().to_string().into()),
-        ("Mounts", mounts(container, seen.trunc).into()),
-        ("Networks", container.networks.join(",").into()),
-        ("Platform", Value::Null),
-        ("Store", seen.host.store(container.store).to_string().into()),
-        ("Created", time(container.created)),
-        ("Started", time(state.started)),
-        ("Finished", time(state.finished)),
-        ("ExitCode", state.exit_code.into()),
-        ("Health", state.health.map(health).into()),
-        ("ImageID", container.image_id.as_ref().map(ToString::to_string).into()),
-        ("SizeBytes", seen.size.map(|size| size.written).into()),
-        ("Record", container.record.to_string().into()),
-    ])
-    .labelled(&container.labels)
+    let field = |name: &str| -> Value {
+        match name {
+            "ID" => if seen.trunc { container.id.short() } else { container.id.as_str() }.into(),
+            "Names" => names(container, seen.trunc).into(),
+            "Image" => image(container, seen).into(),
+            "Command" => command(container, seen.trunc).into(),
+            "CreatedAt" => container.created.map(Timestamp::docker).unwrap_or_default().into(),
+            "RunningFor" => human::ago(container.created, now).into(),
+            "Ports" => ports::shown(&container.ports).into(),
+            "State" => state.status.word().into(),
+            "Status" => status(state, now).into(),
+            "Size" => seen.size.map_or_else(|| "0B".into(), Size::shown).into(),
+            "Labels" => labels(&container.labels).into(),
+            "LocalVolumes" => {
+                container.mounts.iter().filter(|mount| mount.driver == "local").count().to_string().into()
+            }
+            "Mounts" => mounts(container, seen.trunc).into(),
+            "Networks" => container.networks.join(",").into(),
+            "Store" => seen.host.store(container.store).to_string().into(),
+            "Created" => time(container.created),
+            "Started" => time(state.started),
+            "Finished" => time(state.finished),
+            "ExitCode" => state.exit_code.into(),
+            "Health" => state.health.map(health).into(),
+            "ImageID" => container.image_id.as_ref().map(ToString::to_string).into(),
+            "SizeBytes" => seen.size.map(|size| size.written).into(),
+            "Record" => container.record.to_string().into(),
+            // `Platform` is in no record.
+            _ => Value::Null,
+        }
+    };
+    let fields = HEADERS.iter().filter(|(name, _)| wanted(name)).map(|&(name, _)| (name, field(name)));
+    Row::new(fields).labelled(&container.labels)
 }
 
 // A link's alias (`web/db`) is shown only where nothing is shortened.

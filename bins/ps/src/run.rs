@@ -1,6 +1,6 @@
 //! The work: which containers, in which form.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use anyhow::Context;
@@ -32,14 +32,16 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
         Vec::new()
     };
     let mut names = Names::new(&host, &images);
+    let wanted: HashSet<&str> =
+        row::HEADERS.iter().map(|(name, _)| *name).filter(|name| args.era.is_some() || !format.spares(name)).collect();
     let rows = shown.iter().enumerate().map(|(n, container)| {
         let seen = row::Seen {
             host: &host,
-            image: names.image(container),
+            image: if wanted.contains("Image") { names.image(container) } else { String::new() },
             size: sizes.get(n).copied().flatten(),
             trunc: !args.no_trunc,
         };
-        row::row(container, &seen)
+        row::row(container, &seen, |name| wanted.contains(name))
     });
     let mut out = cli::stdout();
     match args.era {

@@ -68,6 +68,17 @@ impl Format {
     }
 }
 
+impl Format {
+    /// Whether a field may be left out of the rows: it is not named, and nothing takes the row as a whole.
+    pub fn spares(&self, field: &str) -> bool {
+        let (Format::Table(template) | Format::Template(template)) = self else { return false };
+        let source = template.source.as_bytes();
+        let is_named_only = |at: usize| source.get(at + 1).is_some_and(u8::is_ascii_uppercase);
+        let takes_all = source.contains(&b'$') || (0..source.len()).any(|at| source[at] == b'.' && !is_named_only(at));
+        !takes_all && !self.uses(field)
+    }
+}
+
 // Docker replaces these two before it parses, even inside of quotes (cli/command/formatter/formatter.go, preFormat).
 fn unescaped(template: &str) -> String {
     template.replace("\\t", "\t").replace("\\n", "\n")
@@ -101,8 +112,10 @@ impl Rows<'_> {
         match self.format {
             Format::Table(template) => out.write_all(self.table(template, rows)?.as_bytes())?,
             Format::Json => {
-                for row in rows {
-                    writeln!(out, "{}", json::line(&sorted(row.fields)))?;
+                for mut row in rows {
+                    // Docker's rows are maps in JSON, whose keys Go sorts.
+                    row.fields.sort_keys();
+                    writeln!(out, "{}", json::line(&Value::Object(row.fields)))?;
                 }
             }
             Format::Template(template) => {
@@ -131,13 +144,6 @@ impl Rows<'_> {
         }
         Ok(table.text())
     }
-}
-
-/// Docker's rows are maps in JSON, whose keys Go sorts.
-fn sorted(fields: Map<String, Value>) -> Value {
-    let mut pairs: Vec<(String, Value)> = fields.into_iter().collect();
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    Value::Object(pairs.into_iter().collect())
 }
 
 struct Labelled {
@@ -177,5 +183,27 @@ impl Methods for Headers {
 
     fn is_row(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_spared_only_where_nothing_may_show_it() {
+        for (given, spared) in [
+            ("{{.ID}}", true),
+            ("table {{.ID}}\t{{.Names}}", true),
+            ("{{.ID}} {{.Ports}}", false),
+            ("{{json .}}", false),
+            ("{{.}}", false),
+            ("{{$.Ports}}", false),
+            ("{{range $k, $v := .}}{{$v}}{{end}}", false),
+            ("json", false),
+            ("{{.Label \"a.b\"}}", false),
+        ] {
+            assert_eq!(Format::parse(Some(given), "{{.ID}}").unwrap().spares("Ports"), spared, "{given}");
+        }
     }
 }
