@@ -21,6 +21,7 @@ pub mod lost;
 pub mod merge;
 mod owners;
 pub mod pour;
+mod trail;
 pub mod unpack;
 pub mod walk;
 pub mod written;

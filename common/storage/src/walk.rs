@@ -11,6 +11,7 @@ use model::{Finding, HostPath, Xattrs};
 
 use crate::dialect::{Dialect, Listed, Opacity};
 use crate::drivers::Branch;
+use crate::trail::Trail;
 
 /// Handles that folders may hold at once, branches' own apart. Half of what a process may open by default.
 const HANDLES: usize = 512;
@@ -204,7 +205,10 @@ impl Walk {
         let parts = self.frames.last().map_or(0, |frame| frame.parts.len());
         while below < parts {
             let file = match redirect.as_deref() {
-                Some(path) if path.starts_with(b"/") => self.open_from_top(below, path),
+                Some(path) if path.starts_with(b"/") => {
+                    let above = self.frames.last().map_or(0, |frame| frame.parts[below - 1].branch);
+                    return self.content_from_top(above + 1, path);
+                }
                 Some(name) => self.dir(below as u16).and_then(|dir| dir.open_file(name)),
                 None => self.dir(below as u16).and_then(|dir| dir.open_file(&node.name)),
             };
@@ -221,20 +225,38 @@ impl Walk {
             }
             below += 1;
         }
-        Err(Problem::Missing)
+        match redirect.as_deref() {
+            // It came from a folder in which no layer further down has a share.
+            Some(path) if path.starts_with(b"/") => {
+                let above = self.frames.last().and_then(|frame| frame.parts.last()).map_or(0, |part| part.branch);
+                self.content_from_top(above + 1, path)
+            }
+            _ => Err(Problem::Missing),
+        }
     }
 
-    fn open_from_top(&self, part: usize, path: &[u8]) -> Result<File, Problem> {
-        let frame = self.frames.last().ok_or(Problem::Missing)?;
-        let top = &self.branches[frame.parts[part].branch].dir;
-        let (folder, name) = match path.iter().rposition(|&b| b == b'/') {
-            Some(cut) => (&path[..cut], &path[cut + 1..]),
-            None => (&[][..], path),
-        };
-        match descend(top, folder)? {
-            Some(dir) => dir.open_file(name),
-            None => top.open_file(name),
+    fn content_from_top(&self, below: usize, path: &[u8]) -> Result<File, Problem> {
+        let mut trail = Trail::new(path);
+        for branch in &self.branches[below.min(self.branches.len())..] {
+            let folder = trail.folder(branch);
+            match folder.map_or(Err(Problem::Missing), |folder| folder.open_file(trail.name())) {
+                Err(Problem::Missing) if trail.is_ended() => break,
+                Err(Problem::Missing) => {}
+                Err(problem) => return Err(problem),
+                Ok(file) => {
+                    let xattrs = file.xattrs()?;
+                    if !branch.dialect.is_metacopy(&xattrs) {
+                        return Ok(file);
+                    }
+                    match branch.dialect.redirect(&xattrs) {
+                        Some(to) if to.starts_with(b"/") => trail = Trail::new(to),
+                        Some(to) => trail.rename(to),
+                        None => {}
+                    }
+                }
+            }
         }
+        Err(Problem::Missing)
     }
 
     /// What a group of equal names comes to.
@@ -386,17 +408,47 @@ impl Walk {
     /// Replaces what lower layers have under this name by what they have where it came from. Whether it did.
     fn redirect(&self, part: &Part, to: &[u8], candidates: &mut std::collections::VecDeque<Part>) -> bool {
         let Some(above) = self.frames.last() else { return false };
-        let below = part.branch + 1;
+        let (below, above_of, way) = (part.branch + 1, part.above, part.way.clone());
         let part = |branch, above, way: &[u8]| Part { branch, above, way: way.into(), dir: None, marks: false };
-        *candidates = match to.strip_prefix(b"/") {
-            Some(path) => (below..self.branches.len()).map(|branch| part(branch, None, path)).collect(),
+        let from_top = match (to.strip_prefix(b"/"), above_of) {
+            (Some(path), _) => Some(Trail::new(path)),
+            // Its own place was led to from the top: so is what it names beside itself.
+            (None, None) => {
+                let mut trail = Trail::new(&way);
+                trail.folder(&self.branches[below - 1]);
+                trail.rename(to);
+                Some(trail)
+            }
+            (None, Some(_)) => None,
+        };
+        *candidates = match from_top {
+            Some(trail) => self.along(trail, below),
             None => {
                 let same = above.parts.iter().enumerate().filter(|(_, part)| part.branch >= below);
-                same.map(|(at, share)| part(share.branch, Some(at as u16), to)).collect()
+                let all = same.map(|(at, share)| part(share.branch, Some(at as u16), to));
+                all.filter(|part| self.open_part(part).is_ok()).collect()
             }
         };
-        candidates.retain(|part| self.open_part(part).is_ok());
         true
+    }
+
+    /// The shares of lower layers in a directory, along the way that leads to it.
+    fn along(&self, mut trail: Trail, below: usize) -> std::collections::VecDeque<Part> {
+        let mut parts = std::collections::VecDeque::new();
+        for branch in below..self.branches.len() {
+            if trail.is_ended() {
+                break;
+            }
+            let way = trail.way().into();
+            let Some(folder) = trail.folder(&self.branches[branch]) else { continue };
+            match folder.stat(trail.name()).map(|stat| stat.kind) {
+                Ok(FileKind::Directory) => parts.push_back(Part { branch, above: None, way, dir: None, marks: false }),
+                Err(_) => {}
+                // A mark, or a file: it hides what is below.
+                Ok(_) => break,
+            }
+        }
+        parts
     }
 
     /// Opens a part of a folder that is about to be entered.
