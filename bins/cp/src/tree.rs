@@ -116,7 +116,7 @@ impl Tree {
     /// What has this very name.
     pub fn entry(&self, path: &EntryPath) -> Result<Option<Entry>> {
         let Some(mut part) = self.part(path, path.clone())? else { return Ok(None) };
-        Ok(part.tree.next_entry().map_err(|error| anyhow!(error))?)
+        part.tree.next_entry().map_err(|error| anyhow!(error))
     }
 
     /// Where a path leads, links on the way followed, the last one where `last`; and what is there. `None` where nothing is.

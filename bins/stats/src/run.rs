@@ -80,7 +80,7 @@ fn show(args: &Args, format: &Format, rows: Vec<Row>) -> Result<()> {
         out.write_all(b"\x1b[2J\x1b[H")?;
     }
     Rows { kind: "*container.statsContext", headers: row::HEADERS, format }
-        .print(&mut out, rows.into_iter())
+        .print(&mut out, rows)
         .context("cannot show what containers use")?;
     Ok(out.flush()?)
 }

@@ -13,7 +13,7 @@ pub(crate) const BLOCK: usize = 64 << 10;
 
 /// A source of bytes with gaps.
 pub(crate) enum Feed {
-    Plain(Plain),
+    Plain(Box<Plain>),
     Packed(Box<dyn Read + Send>),
 }
 
@@ -45,7 +45,7 @@ impl Feed {
             return Ok(Feed::Packed(unpacked));
         }
         let size = file.stat().size;
-        Ok(Feed::Plain(Plain { extents: extents(&file)?, file, at: offset, size }))
+        Ok(Feed::Plain(Box::new(Plain { extents: extents(&file)?, file, at: offset, size })))
     }
 
     /// Whether what now has the file's name is another file, or this one begun anew.
