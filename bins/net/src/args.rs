@@ -141,7 +141,7 @@ pub struct CompanionArgs {
 pub struct ProxyArgs {
     #[command(flatten)]
     pub place: CompanionArgs,
-    /// Port of the host and where it leads: tcp/[::1]:80/172.17.0.2:80
+    /// Port of the host and where it leads, as `tcp/[::1]:80/172.17.0.2:80`
     #[arg(long, value_parser = Forward::parse)]
     pub forward: Vec<Forward>,
 }
