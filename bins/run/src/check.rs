@@ -20,7 +20,46 @@ pub fn report() -> Result<Outcome> {
 type Point = (&'static str, String, Option<String>);
 
 fn points() -> Vec<Point> {
-    vec![kernel(), cgroups(), rights()]
+    vec![kernel(), files(), namespaces(), filters(), cgroups(), rights(), resolver()]
+}
+
+/// The file systems that every container needs.
+fn files() -> Point {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let needed = ["overlay", "tmpfs", "proc", "sysfs", "devpts", "mqueue"];
+    let has = |name: &&&str| known.lines().any(|line| line.trim_start_matches("nodev").trim() == **name);
+    let (there, missing): (Vec<&str>, Vec<&str>) =
+        (needed.iter().filter(has).copied().collect(), needed.iter().filter(|name| !has(name)).copied().collect());
+    let lacks = (!missing.is_empty())
+        .then(|| format!("the kernel has no {}: load the module, or nothing can be started", missing.join(", ")));
+    ("file systems", there.join(", "), lacks)
+}
+
+fn namespaces() -> Point {
+    let kinds = ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"];
+    let has = |kind: &&&str| std::path::Path::new("/proc/self/ns").join(kind).symlink_metadata().is_ok();
+    let (there, missing): (Vec<&str>, Vec<&str>) =
+        (kinds.iter().filter(has).copied().collect(), kinds.iter().filter(|kind| !has(kind)).copied().collect());
+    let lacks = (!missing.is_empty()).then(|| format!("the kernel has no namespaces of {}", missing.join(", ")));
+    ("namespaces", there.join(", "), lacks)
+}
+
+/// Whether system calls can be filtered.
+fn filters() -> Point {
+    let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
+    let lacks = actions.is_empty().then(|| {
+        "the kernel filters no system calls: only --security-opt seccomp=unconfined can be started".to_string()
+    });
+    ("seccomp", if actions.is_empty() { "none".to_string() } else { actions.trim().to_string() }, lacks)
+}
+
+/// The program that answers for names on networks of the user's.
+fn resolver() -> Point {
+    let beside = std::env::current_exe().map(|own| own.with_file_name("net")).unwrap_or_default();
+    let lacks = (!beside.exists()).then(|| {
+        format!("'{}' is not there: on own networks containers do not know each other by name", beside.display())
+    });
+    ("names", if lacks.is_none() { "answered by net".to_string() } else { "not answered".to_string() }, lacks)
 }
 
 fn kernel() -> Point {

@@ -26,7 +26,7 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
         return leaving_nothing(args, plan);
     }
     // Beside the process that stays nobody hears; what it would say is said here.
-    let unheard = if args.life.detach { plan.notes.clone() } else { args.rest.notes() };
+    let unheard = if args.life.detach { &plan.notes } else { &plan.typed };
     unheard.iter().for_each(|note| warn(note));
     let root = plan.root;
     let keys = Keys::parse(args.process.detach_keys.as_deref().unwrap_or_default()).map_err(anyhow::Error::msg)?;

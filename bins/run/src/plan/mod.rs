@@ -42,8 +42,10 @@ pub struct Plan {
     pub etc: Vec<(String, String)>,
     /// Lines that links add to its hosts file.
     pub links: Vec<Line>,
-    /// What of the record is not done.
+    /// What is not done.
     pub notes: Vec<String>,
+    /// That part of it which the record does not tell.
+    pub typed: Vec<String>,
     /// What could not be read.
     pub findings: Vec<Finding>,
 }
@@ -68,9 +70,10 @@ impl Plan {
         let mut findings = host.take_findings();
         let id = runtime::new_id()?;
         let mut notes = Vec::new();
+        let mut typed = args.rest.notes();
         let Found { subject, inspect, rootfs, as_it_was, name } = match &name {
             Some(name) => subject::old(&host, name, args, &mut findings)?,
-            None if args.image_and_command[0] == "-" => subject::piped(&host, args, &id, &mut notes, &mut findings)?,
+            None if args.image_and_command[0] == "-" => subject::piped(&host, args, &id, &mut typed, &mut findings)?,
             None => subject::new(&host, args, &id, &mut findings)?,
         };
         // What others of an old host are gone is named; a new container is refused without them.
@@ -104,11 +107,10 @@ impl Plan {
         };
         let (spec, more) = docker::spec(&inspect, around)?;
         notes.extend(more);
-        notes.extend(args.rest.notes());
         let kept = kept(args, &host, &subject) && as_it_was;
         let driver = inspect["HostConfig"]["LogConfig"]["Type"].as_str().unwrap_or_default();
         if kept && !LOG_DRIVERS.contains(&driver) {
-            notes.push(format!("the log driver '{driver}' is not done: nothing is logged"));
+            typed.push(format!("the log driver '{driver}' is not done: nothing is logged"));
         }
         if args.life.detach && !kept {
             bail!("--detach needs a container that is kept on the data root: {}", why_not_kept(args, as_it_was));
@@ -125,7 +127,8 @@ impl Plan {
             inspect,
             spec,
             etc,
-            notes,
+            notes: [typed.clone(), notes].concat(),
+            typed,
             links: peers.links.hosts,
             findings,
         })

@@ -1,6 +1,7 @@
 //! Containers really started: exit statuses, what flags do inside, hostile images, and the same beside docker and runc.
 
 mod bundle;
+mod described;
 mod exits;
 mod flags;
 mod hostile;
