@@ -13,7 +13,7 @@ fn check(place: &Place, words: &[&str], status: i32, said: &str) {
         "{words:?}: {} '{plain}', not {status} '{said}'",
         ended.status
     );
-    if status >= 125 && status < 128 {
+    if (125..128).contains(&status) {
         assert_eq!(ended.stdout, "", "{words:?}");
     }
 }
