@@ -228,8 +228,7 @@ pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEn
         Generation::DockerFirst | Generation::DockerGraph => docker_graph::read::history(root, store, image),
         Generation::DockerContent => docker_content::read::history(root, store, image),
         Generation::DockerContainerd => docker_containerd::history(root, store, image),
-        Generation::Containerd => containerd::history(root, store, image),
-        Generation::ContainersStorage => containers_storage::history(root, store, image),
+        Generation::Containerd | Generation::ContainersStorage => oci::config::history(image),
     }
 }
 

@@ -16,9 +16,9 @@ use model::{Container, Digest, HostPath, Id, Image, LogForm, LogPlace, Rootfs, S
 use serde_json::Value;
 
 use crate::db::bolt::Bucket;
-use crate::json::{self, Notes};
+use crate::json::Notes;
 use crate::oci::config::ImageConfig;
-use crate::{Found, HistoryEntry, LayoutError};
+use crate::{Found, LayoutError};
 
 pub(crate) use detect::{OF_DOCKER, detect};
 use images::{Named, Naming};
@@ -128,23 +128,6 @@ pub(crate) fn snapshot_rootfs(
     Ok((Rootfs { layers, own: if has_init { 2 } else { 1 }, ..Rootfs::default() }, findings))
 }
 
-/// An image's config, from the bytes that the image holds.
-pub(crate) fn config(image: &Image, notes: &mut Notes) -> ImageConfig {
-    let value = if image.config.is_empty() { None } else { json::value(&image.config, notes) };
-    ImageConfig::new(value.unwrap_or_default())
-}
-
-pub(crate) fn history(_root: &Root, _store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
-    let mut notes = Notes::new(format!("image {}", image.id.short()), &image.record);
-    let sizes: Vec<Option<u64>> = image.layers.iter().rev().map(|layer| layer.size).collect();
-    let mut steps = config(image, &mut notes).history(&sizes);
-    if let Some(top) = steps.first_mut() {
-        top.id = Some(image.id.clone());
-        top.tags = image.tags.clone();
-    }
-    (steps, notes.list)
-}
-
 pub(crate) fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
     let store = &stores[container.store];
     let subject = format!("container {}", container.id.short());
@@ -162,7 +145,14 @@ pub(crate) fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Fou
     with_namespace(root, &store.home, &store.namespace, &subject, |namespace, notes| {
         let named = named(namespace, image);
         let stored = stored(root, &store.home, image);
-        inspect::image(image, &named, &config(image, notes.at(&image.record)), stored, &image.tags, &image.digests)
+        inspect::image(
+            image,
+            &named,
+            &ImageConfig::of(image, notes.at(&image.record)),
+            stored,
+            &image.tags,
+            &image.digests,
+        )
     })
 }
 

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::containerd::repository;
 use crate::json::{self, Notes};
 use crate::oci::config::{ImageConfig, pairs};
-use crate::{Found, HistoryEntry, LayoutError, Object};
+use crate::{Found, LayoutError, Object};
 
 pub(crate) use detect::detect;
 use records::Layers;
@@ -131,22 +131,6 @@ fn is_rootless(root: &Root, store: &Store) -> bool {
     root.stat(&records::driver_folder(store)).is_ok_and(|stat| stat.uid != 0)
 }
 
-fn config(image: &Image, notes: &mut Notes) -> ImageConfig {
-    let value = if image.config.is_empty() { None } else { json::value(&image.config, notes) };
-    ImageConfig::new(value.unwrap_or_default())
-}
-
-pub(crate) fn history(_root: &Root, _store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
-    let mut notes = Notes::new(format!("image {}", image.id.short()), &image.record);
-    let sizes: Vec<Option<u64>> = image.layers.iter().rev().map(|layer| layer.size).collect();
-    let mut steps = config(image, &mut notes).history(&sizes);
-    if let Some(top) = steps.first_mut() {
-        top.id = Some(image.id.clone());
-        top.tags = image.tags.clone();
-    }
-    (steps, notes.list)
-}
-
 pub(crate) fn volumes(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Volume>> {
     let store = &stores[index];
     let mut notes = Notes::new("", &store.home);
@@ -254,7 +238,7 @@ pub(crate) fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Fou
     let mut notes = Notes::new(format!("image {}", image.id.short()), &image.record);
     let entries = records::images(root, store, &mut notes);
     let entry = entries.into_iter().find(|entry| entry.id == image.id.as_str()).unwrap_or_default();
-    let config = config(image, notes.at(&image.record));
+    let config = ImageConfig::of(image, notes.at(&image.record));
     (inspect::image(image, store, &entry, &config), notes.list)
 }
 

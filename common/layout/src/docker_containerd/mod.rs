@@ -12,6 +12,7 @@ use crate::db::bolt::Bucket;
 use crate::docker::folders;
 use crate::home::{Home, usual};
 use crate::json::Notes;
+use crate::oci::config as oci_config;
 use crate::{Found, HistoryEntry, LayoutError, Object, docker_content};
 
 /// The namespace that docker uses (moby daemon/config/config.go `DefaultContainersNamespace`, v29.7.2).
@@ -133,7 +134,7 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
 
 /// Docker shows the ids of the images that a build made on its way, as far as they are kept (image_history.go, v29.7.2).
 pub(crate) fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEntry>> {
-    let (mut steps, mut findings) = containerd::history(root, store, image);
+    let (mut steps, mut findings) = oci_config::history(image);
     let (targets, more) = with_namespace(root, store, "", |_, namespace, notes| images::targets(namespace, notes));
     findings.extend(more);
     let mut next = image.id.as_str().parse::<Digest>().ok();
@@ -169,7 +170,7 @@ pub(crate) fn inspect_image(root: &Root, stores: &[Store], image: &Image) -> Fou
         inspect::image(
             image,
             &named,
-            &containerd::config(image, notes.at(&image.record)),
+            &oci_config::ImageConfig::of(image, notes.at(&image.record)),
             stored,
             &image.tags,
             &digests,

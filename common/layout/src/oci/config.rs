@@ -3,11 +3,12 @@
 //! The keys are those of the OCI image spec v1.1 (config.md) and of docker's own form, which differs in more keys only
 //! (moby image/image.go, v20.10.24).
 
-use model::{Digest, Timestamp};
+use model::{Digest, Image, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::HistoryEntry;
 pub(crate) use crate::docker_content::records::{chain_ids, sha256};
+use crate::json::{self, Notes};
+use crate::{Found, HistoryEntry};
 
 /// A config, taken apart as far as it is what it should be.
 pub(crate) struct ImageConfig {
@@ -17,6 +18,12 @@ pub(crate) struct ImageConfig {
 impl ImageConfig {
     pub fn new(value: Value) -> ImageConfig {
         ImageConfig { value }
+    }
+
+    /// The config of an image, from the bytes that it holds.
+    pub fn of(image: &Image, notes: &mut Notes) -> ImageConfig {
+        let value = if image.config.is_empty() { None } else { json::value(&image.config, notes) };
+        ImageConfig::new(value.unwrap_or_default())
     }
 
     fn text(&self, key: &str) -> &str {
@@ -113,6 +120,18 @@ fn history_entry<'a>(step: &Value, sizes: &mut impl Iterator<Item = &'a Option<u
 pub(crate) fn pairs(object: Option<&Value>) -> Vec<(String, String)> {
     let map = object.and_then(Value::as_object);
     map.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
+}
+
+/// The steps of an image whose config says all of them, newest first; the newest has the image's id and tags.
+pub(crate) fn history(image: &Image) -> Found<Vec<HistoryEntry>> {
+    let mut notes = Notes::new(format!("image {}", image.id.short()), &image.record);
+    let sizes: Vec<Option<u64>> = image.layers.iter().rev().map(|layer| layer.size).collect();
+    let mut steps = ImageConfig::of(image, &mut notes).history(&sizes);
+    if let Some(top) = steps.first_mut() {
+        top.id = Some(image.id.clone());
+        top.tags = image.tags.clone();
+    }
+    (steps, notes.list)
 }
 
 #[cfg(test)]
