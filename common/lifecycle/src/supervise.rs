@@ -79,6 +79,7 @@ pub fn to_its_end(run: Run) -> io::Result<Over> {
         run,
     };
     room.be_ready()?;
+    launch::sys::let_go_of_program();
     while !room.turn()? {}
     room.last_output();
     let status = relay::exit_status(&room.run.started.handle)?;
