@@ -8,7 +8,7 @@ use model::{Container, HostPath, Id, Mount, MountKind, PortBinding, Protocol, St
 use serde_json::Value;
 
 use super::libpod::{Libpod, Record};
-use super::records;
+use super::{crio, records};
 use crate::json::{self, Notes};
 use crate::oci::config::pairs;
 use crate::oci::spec::{Spec, texts};
@@ -46,7 +46,9 @@ pub(crate) fn read(root: &Root, stores: &[Store], index: usize, prefix: &str, no
     for entry in records::containers(root, store, notes) {
         let Some(id) = Id::new(&entry.id).filter(|id| id.as_str().starts_with(prefix)) else { continue };
         if !out.iter().any(|container| container.id == id) {
-            out.push(stored_only(id, index, store, &entry, notes));
+            let mut container = stored_only(id, index, store, &entry, notes);
+            crio::complete(root, store, &mut container, notes);
+            out.push(container);
         }
     }
     out.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));

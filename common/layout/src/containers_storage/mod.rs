@@ -5,6 +5,7 @@
 
 mod cni;
 mod containers;
+mod crio;
 mod detect;
 mod inspect;
 mod libpod;
