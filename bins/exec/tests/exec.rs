@@ -37,8 +37,8 @@ fn flags_say_who_and_where_it_is() {
     let Some(home) = home() else { return };
     for (flags, command, said) in [
         (&[][..], "id -u; pwd; echo $OWN", "0\n/tmp\n1"),
-        (&["-u", "user"], "id", "uid=1000(user) gid=1001(user) groups=77(more)"),
-        (&["-u", "1000:77"], "id", "uid=1000(user) gid=77(more)"),
+        (&["-u", "user"], "id", "uid=1000(user) gid=1001(user) groups=77(more),1001(user)"),
+        (&["-u", "1000:77"], "id", "uid=1000(user) gid=77(more) groups=77(more)"),
         (&["-u", "5"], "id -u; id -g", "5\n0"),
         (&["-w", "/etc"], "pwd", "/etc"),
         (&["-e", "OWN=2", "-e", "NEW=a b"], "echo $OWN $NEW", "2 a b"),
