@@ -14,8 +14,8 @@ use crate::{begin, events, network, record};
 /// The exit status of a container whose end nobody saw, as dockerd records it after a crash of the host.
 pub const UNSEEN: u8 = 255;
 
-/// Sweeps everything that was left on this machine. A container that still lives is left as it is. `say` hears of each, in one
-/// line.
+/// Sweeps everything that was left on this machine. A container that still lives is left as it is. `say` hears, in one line
+/// each, of those that are still recorded: what was never kept, or whose root is gone, is nobody's news.
 pub fn all(say: &dyn Fn(&str)) {
     for id in runtime::all() {
         one(&id, UNSEEN, say);
@@ -30,6 +30,10 @@ pub fn one(id: &str, status: u8, say: &dyn Fn(&str)) -> bool {
         left.leave();
         return false;
     }
+    let is_recorded = left
+        .root
+        .as_ref()
+        .is_some_and(|root| root.join("containers").join(left.id.as_str()).symlink_metadata().is_ok());
     let unplugged = network::disconnect(&left.id).is_ok();
     cgroup.remove();
     let written = left.root.as_deref().is_none_or(|root| write_end(root, &left.id, status));
@@ -39,7 +43,9 @@ pub fn one(id: &str, status: u8, say: &dyn Fn(&str)) -> bool {
         left.leave();
         return false;
     }
-    say(&format!("swept what was left of container {short}: the process beside it was killed"));
+    if is_recorded {
+        say(&format!("swept what was left of container {short}: the process beside it was killed"));
+    }
     true
 }
 
