@@ -88,8 +88,11 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        // Under another name first: nobody may find half of it, and put a lock of his own there.
+        let gone = self.path.with_extension(format!("gone-{}", std::process::id()));
+        let path = if fs::rename(&self.path, &gone).is_ok() { &gone } else { &self.path };
         // What cannot be removed now goes with the next boot: /run is memory.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = fs::remove_dir_all(path);
     }
 }
 
@@ -97,7 +100,7 @@ impl Drop for Folder {
 /// It goes when this is dropped, or stays after [`Left::leave`].
 pub fn left(id: &str) -> Option<Left> {
     let path = place(id);
-    let own = Id::new(id).filter(|_| path.is_dir())?;
+    let own = Id::new(id).filter(|_| path.is_dir() && !is_being_made(&path))?;
     let folder = Folder::take(path).ok()??;
     let life: Value =
         fs::read(folder.path.join(LIFE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
@@ -108,6 +111,15 @@ pub fn left(id: &str) -> Option<Left> {
         folder,
     })
 }
+
+/// Whether somebody may be about to lock a folder: it is new, and holds nothing to know yet.
+fn is_being_made(path: &Path) -> bool {
+    let is_new = |time: std::time::SystemTime| time.elapsed().is_ok_and(|age| age.as_secs() < MAKING);
+    !path.join(LIFE).exists() && path.metadata().and_then(|stat| stat.modified()).is_ok_and(is_new)
+}
+
+/// Seconds that pass at most between the making of a folder and what is written into it.
+const MAKING: u64 = 60;
 
 impl Left {
     /// Leaves the folder where it is.
