@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cli::Outcome;
@@ -19,6 +20,24 @@ pub struct Containers {
     /// Containers by name, id, or the beginning of an id
     #[arg(required = true, value_name = "CONTAINER")]
     names: Vec<String>,
+}
+
+/// How a container is ended.
+#[derive(clap::Args, Debug)]
+pub struct Ending {
+    /// Signal to send to the container
+    #[arg(short, long, value_name = "string", value_parser = signal)]
+    pub signal: Option<i32>,
+    /// Seconds to wait before killing the container
+    #[arg(short, long, visible_alias = "time", value_name = "int")]
+    timeout: Option<u64>,
+}
+
+impl Ending {
+    /// How long to wait at most before killing; `None` for the container's own time.
+    pub fn most(&self) -> Option<Duration> {
+        self.timeout.map(Duration::from_secs)
+    }
 }
 
 /// Does one verb to each container and prints what it gives, a line each. What fails for one does not keep the others.

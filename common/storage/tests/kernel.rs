@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use words::{Form, is_root, read, write};
+use words::{Form, at_mnt, is_root, read, write};
 
 fn sh(home: &Path, script: &str) {
     let out = Command::new("sh").args(["-ec", script]).current_dir(home).output().unwrap();
@@ -29,20 +29,7 @@ fn shown_after(home: &Path, count: usize, script: &str) -> String {
     sh(home, &format!("mkdir -p mnt work && mount -t overlay overlay -o lowerdir={},{options} mnt", lower.join(":")));
     let _mount = Mount(home);
     sh(&home.join("mnt"), script);
-    let whole = model::Rootfs {
-        layers: vec![model::LayerRef {
-            driver: model::Driver::Vfs,
-            id: "mnt".into(),
-            folder: "".into(),
-            diff_id: None,
-            chain_id: None,
-            tar_split: None,
-            blob: None,
-            size: None,
-        }],
-        ..Default::default()
-    };
-    read(home, &whole)
+    read(home, &at_mnt())
 }
 
 /// Writes layers, top first, beneath a new one, in which each script does something with a mount of its own.

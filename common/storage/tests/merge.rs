@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use words::{FORMS, Form, is_root, read, set, write};
+use words::{FORMS, Form, at_mnt, is_root, read, set, write};
 
 /// Every dialect shows `shown` for these layers, top first; so does the kernel.
 fn check(layers: &[&str], shown: &str) {
@@ -34,20 +34,7 @@ fn mounted(home: &Path, layers: usize) -> String {
     let script = format!("cd {} && mount -t overlay overlay -o lowerdir={} mnt", home.display(), lower.join(":"));
     let status = Command::new("sh").arg("-c").arg(script).status().unwrap();
     assert!(status.success(), "mount -t overlay");
-    let whole = model::Rootfs {
-        layers: vec![model::LayerRef {
-            driver: model::Driver::Vfs,
-            id: "mnt".into(),
-            folder: "".into(),
-            diff_id: None,
-            chain_id: None,
-            tar_split: None,
-            blob: None,
-            size: None,
-        }],
-        ..Default::default()
-    };
-    let shown = read(home, &whole);
+    let shown = read(home, &at_mnt());
     assert!(Command::new("umount").arg(&target).status().unwrap().success());
     shown
 }

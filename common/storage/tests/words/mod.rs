@@ -186,3 +186,18 @@ pub fn words(source: &mut dyn Source) -> String {
     }
     out.join(" ")
 }
+
+/// What the kernel shows at `mnt`, as a stack of that one plain folder.
+pub fn at_mnt() -> Rootfs {
+    let layer = LayerRef {
+        driver: Driver::Vfs,
+        id: "mnt".into(),
+        folder: "".into(),
+        diff_id: None,
+        chain_id: None,
+        tar_split: None,
+        blob: None,
+        size: None,
+    };
+    Rootfs { layers: vec![layer], ..Default::default() }
+}
