@@ -49,6 +49,9 @@ pub struct Args {
     /// Print the id only
     #[arg(short, long)]
     pub quiet: bool,
+    /// Wait until the disk has the whole layer before it is named, so that not even a power cut can cost it
+    #[arg(long)]
+    pub sync: bool,
     /// Refuse at once when another program writes to the data root
     #[arg(long)]
     pub no_wait: bool,

@@ -36,7 +36,7 @@ pub fn open(source: &OsStr) -> anyhow::Result<Input> {
         if io::stdin().is_terminal() {
             bail!("cowardly refusing to read an archive from a terminal");
         }
-        return tar(stdin()?);
+        return tar(cli::stdin()?);
     }
     if text.starts_with("http://") || text.starts_with("https://") {
         let body = fetch::get(&text)?;
@@ -47,12 +47,6 @@ pub fn open(source: &OsStr) -> anyhow::Result<Input> {
         return Ok(Input::Directory(Root::open(path)?));
     }
     tar(File::open(path).with_context(|| format!("cannot open '{}'", model::path::shown(source.as_encoded_bytes())))?)
-}
-
-/// stdin by its handle, so that it is read from where it stands.
-fn stdin() -> anyhow::Result<File> {
-    use std::os::fd::AsFd;
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
 fn tar(file: File) -> anyhow::Result<Input> {

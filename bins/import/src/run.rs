@@ -30,6 +30,9 @@ pub fn run(mut plan: Plan) -> anyhow::Result<Outcome> {
         return Ok(Outcome::from(findings));
     }
     let mut writer = host::make_for_writing(&plan.root, plan.args.no_wait, cli::note).map_err(hinted)?;
+    if plan.args.sync {
+        writer.wait_for_disk();
+    }
     if let Input::Tar(Tar { size: Some(size), .. }) = &plan.input {
         writer.need(*size, 0).map_err(hinted)?;
     }
@@ -81,6 +84,7 @@ fn fill(
         Input::Directory(root) => {
             let walk = Walk::new(root, plan.rules.clone(), plan.args.one_file_system, report.clone())?;
             let (tar, out) = io::pipe()?;
+            cli::pipe::widen(&out);
             std::thread::scope(|scope| {
                 let walking = scope.spawn(move || walk.write(io::BufWriter::with_capacity(256 << 10, out)));
                 let unpacked = unpack(plan, tar, writer, staged, progress);

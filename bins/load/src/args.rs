@@ -26,6 +26,9 @@ pub struct Args {
     /// Platform to take from an index of several, as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
     pub platform: Option<archive::manifest::Platform>,
+    /// Wait until the disk has all layers before they are named, so that not even a power cut can cost one
+    #[arg(long)]
+    pub sync: bool,
     /// Refuse at once when another program writes to the data root
     #[arg(long)]
     pub no_wait: bool,

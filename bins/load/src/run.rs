@@ -45,14 +45,8 @@ fn open(args: &Args) -> anyhow::Result<Input> {
         Some(path) => file(File::open(path).with_context(|| format!("cannot open '{}'", path.display()))?, args),
         // docker's own sentence (cli/command/image/load.go).
         None if io::stdin().is_terminal() => bail!("requested load from stdin, but stdin is empty"),
-        None => file(stdin()?, args),
+        None => file(cli::stdin()?, args),
     }
-}
-
-/// stdin by its handle, so that a file is read, and sought in, from where it stands.
-fn stdin() -> anyhow::Result<File> {
-    use std::os::fd::AsFd;
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
 fn file(mut file: File, args: &Args) -> anyhow::Result<Input> {
@@ -116,6 +110,9 @@ fn digest_of(content: Box<dyn Read + Send + '_>) -> anyhow::Result<Digest> {
 
 fn load(args: &Args, input: Input) -> anyhow::Result<Outcome> {
     let mut writer = host::make_for_writing(&args.root.path(), args.no_wait, cli::note).map_err(hinted)?;
+    if args.sync {
+        writer.wait_for_disk();
+    }
     let progress = args.progress.start("Loading", input.size, args.quiet);
     if let Some(images) = input.catalogue.as_ref().and_then(|catalogue| catalogue.images().ok()) {
         let images = choose(images, &args.names)?;

@@ -7,9 +7,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::pipe;
+
 /// Stdout with a buffer, for text. Flush it before the program ends, else what could not be written stays unsaid.
 pub fn stdout() -> BufWriter<io::Stdout> {
     BufWriter::with_capacity(64 << 10, io::stdout())
+}
+
+/// Stdin by its handle, so that a file is read, and sought in, from where it stands.
+pub fn stdin() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    pipe::widen(&stdin);
+    Ok(File::from(stdin))
 }
 
 /// Where a program's data goes. [`Output::finish`] makes it count; a file that is not finished does not appear.
@@ -39,7 +49,10 @@ impl Output {
             _ if io::stdout().is_terminal() => {
                 bail!("cowardly refusing to save to a terminal. Use the -o flag or redirect")
             }
-            _ => Ok(Output { to: Target::Stdout(io::stdout()) }),
+            _ => {
+                pipe::widen(io::stdout());
+                Ok(Output { to: Target::Stdout(io::stdout()) })
+            }
         }
     }
 

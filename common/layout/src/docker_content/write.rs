@@ -42,6 +42,7 @@ pub struct Writer {
     store: Store,
     stage: stage::Stage,
     pending: Vec<layers::Pending>,
+    waits_for_disk: bool,
     _lock: Lock,
 }
 
@@ -76,9 +77,15 @@ impl Writer {
         daemon::refuse_owned(&target)?;
         let store = store(driver);
         let stage = stage::Stage::make(&mut target)?;
-        let mut writer = Writer { target, store, stage, pending: Vec::new(), _lock: lock };
+        let mut writer = Writer { target, store, stage, pending: Vec::new(), waits_for_disk: false, _lock: lock };
         writer.sweep()?;
         Ok(writer)
+    }
+
+    /// From now on, layers' files are on the disk before anything names them, so that even a power cut costs nothing that
+    /// has a name. Else the kernel writes them in its own time, as with dockerd and tar; records are synced in any case.
+    pub fn wait_for_disk(&mut self) {
+        self.waits_for_disk = true;
     }
 
     /// The root, for reading.

@@ -1,6 +1,7 @@
-//! One thread makes the bytes, this one hashes and writes them.
+//! One thread makes the bytes, one hashes them, this one writes them.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use model::{Digest, Finding};
@@ -20,13 +21,14 @@ pub struct Made {
     pub findings: Vec<Finding>,
 }
 
-/// Runs `make` in a thread of its own, and hashes and writes what it writes.
+/// Runs `make` in a thread of its own; what it writes is hashed in another and written in this one.
 pub fn run(
     out: &mut dyn Write,
     make: impl FnOnce(&mut dyn Write) -> Result<Vec<Finding>, LayerTarError> + Send,
 ) -> Result<Made, LayerTarError> {
     let (full, pieces) = sync_channel(PIECES);
-    let (empty, returned) = sync_channel(PIECES + 2);
+    let (empty, returned) = sync_channel(2 * PIECES + 2);
+    let (to_hash, to_be_hashed) = sync_channel(PIECES);
     std::thread::scope(|scope| {
         let maker = scope.spawn(move || -> Result<Vec<Finding>, LayerTarError> {
             let mut pieces = Pieces { piece: Vec::with_capacity(PIECE), full, returned };
@@ -34,29 +36,50 @@ pub fn run(
             pieces.send().map_err(LayerTarError::Write)?;
             Ok(findings)
         });
-        let written = hash_and_write(pieces, &empty, out);
+        let given_back = empty.clone();
+        let hasher = scope.spawn(move || hash(to_be_hashed, &given_back));
+        let written = write(pieces, to_hash, &empty, out);
+        let digest = hasher.join().expect("hashing does not panic");
         let made = maker.join().expect("the thread that reads a layer does not panic");
         // Where the output broke, the maker only noticed that nobody takes its pieces.
-        let (digest, size) = written.map_err(LayerTarError::Write)?;
+        let size = written.map_err(LayerTarError::Write)?;
         Ok(Made { digest, size, findings: made? })
     })
 }
 
-fn hash_and_write(
+fn hash(pieces: Receiver<Arc<Vec<u8>>>, empty: &SyncSender<Vec<u8>>) -> Digest {
+    let mut hash = Sha256::default();
+    for piece in pieces {
+        hash.update(&piece);
+        give_back(piece, empty);
+    }
+    hash.finish()
+}
+
+fn write(
     pieces: Receiver<Vec<u8>>,
+    to_hash: SyncSender<Arc<Vec<u8>>>,
     empty: &SyncSender<Vec<u8>>,
     out: &mut dyn Write,
-) -> io::Result<(Digest, u64)> {
-    let (mut hash, mut size) = (Sha256::default(), 0);
-    for mut piece in pieces {
-        hash.update(&piece);
+) -> io::Result<u64> {
+    let mut size = 0;
+    for piece in pieces {
+        let piece = Arc::new(piece);
+        to_hash.send(piece.clone()).map_err(|_| io::ErrorKind::BrokenPipe)?;
         out.write_all(&piece)?;
         size += piece.len() as u64;
+        give_back(piece, empty);
+    }
+    Ok(size)
+}
+
+/// Whoever is the last to hold a piece gives it back to be filled again.
+fn give_back(piece: Arc<Vec<u8>>, empty: &SyncSender<Vec<u8>>) {
+    if let Some(mut piece) = Arc::into_inner(piece) {
         piece.clear();
         // The maker may be done already.
         let _ = empty.try_send(piece);
     }
-    Ok((hash.finish(), size))
 }
 
 /// Collects what is written into pieces of one size.

@@ -248,8 +248,10 @@ impl Writer {
         if self.pending.is_empty() {
             return Ok(());
         }
-        // One call for all the files of all layers; without it a power cut could leave names without content.
-        self.target.sync_all()?;
+        if self.waits_for_disk {
+            // One call for all the files of all layers.
+            self.target.sync_all()?;
+        }
         self.make_places()?;
         for layer in std::mem::take(&mut self.pending) {
             self.publish(&layer)?;
