@@ -320,3 +320,85 @@ fn ports_of_ipv6_addresses_are_carried_to_containers_without_ipv6() {
     assert!(gone, "the proxy still runs");
     unchanged(&before, "in the end");
 }
+
+/// An outside that goes on sending from one socket, and what comes back.
+struct Sender(UdpSocket);
+
+impl Sender {
+    fn new(lab: &Lab) -> Sender {
+        let socket = lab.outside.namespace().unwrap().within(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+        Sender(socket)
+    }
+
+    fn ask(&self, to: &str) -> Option<String> {
+        self.0.send_to(b"who", to).unwrap();
+        let mut answer = [0; 64];
+        let length = self.0.recv(&mut answer).ok()?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+
+    fn ask_soon(&self, to: &str) -> Option<String> {
+        (0..6).find_map(|_| self.ask(to))
+    }
+}
+
+/// Answers each packet to port 53 inside with a name.
+fn name_itself(kept: &Kept, name: &'static str) {
+    let socket = kept.namespace().unwrap().within(|| UdpSocket::bind("0.0.0.0:53").unwrap()).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+            let _ = socket.send_to(name.as_bytes(), from);
+        }
+    });
+}
+
+#[test]
+fn who_goes_on_sending_is_led_to_what_is_published_now() {
+    let lab = Lab::new();
+    let (other, first, second) = (Kept::new(), Kept::new(), Kept::new());
+    let udp = json!({ "53/udp": [{ "HostPort": "5353" }] });
+    // From here on the kernel keeps track of connections.
+    lab.up(&json!([container("other", other.0.id(), "bridge", json!({}))]).to_string());
+    let sender = Sender::new(&lab);
+    let to = "192.0.2.1:5353";
+    assert_eq!(sender.ask(to), None);
+    name_itself(&first, "first");
+    name_itself(&second, "second");
+    lab.up(&json!([container("first", first.0.id(), "bridge", udp.clone())]).to_string());
+    assert_eq!(sender.ask_soon(to).as_deref(), Some("first"));
+    let (status, _, said) = lab.done(&["down", "first"], "");
+    assert_eq!((status, said.as_str()), (0, ""));
+    assert_eq!(sender.ask(to), None);
+    let mut web = container("second", second.0.id(), "bridge", udp);
+    web["NetworkSettings"]["Networks"]["bridge"] = json!({ "IPAddress": "172.17.0.77", "IPPrefixLen": 16 });
+    lab.up(&json!([web]).to_string());
+    assert_eq!(sender.ask_soon(to).as_deref(), Some("second"));
+    lab.down();
+    thread::sleep(Duration::from_millis(50));
+    assert!(!run("conntrack -L").contains("172.17."), "{}", run("conntrack -L"));
+}
+
+#[test]
+fn rules_that_the_kernel_refuses_change_nothing() {
+    let lab = Lab::new();
+    // A table of that name belongs to another program, as long as it runs: nobody else may touch it.
+    let mut owner = std::process::Command::new("nft");
+    owner.arg("-i").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    let mut owner = owner.spawn().unwrap();
+    let mut stdin = owner.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"add table ip dockless { flags owner; }\n").unwrap();
+    while !run("nft list tables").contains("dockless") {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let before = snapshot();
+    let web = Kept::new();
+    let ports = json!({ "80/tcp": [{ "HostPort": "8080" }] });
+    let (status, _, said) = lab.done(&["up", "-"], &json!([container("web", web.0.id(), "bridge", ports)]).to_string());
+    assert!(status == 1 && said.contains("rules in table dockless"), "{said}");
+    unchanged(&before, "after a refusal");
+    assert_eq!(lab.done(&["ls"], "").1.lines().count(), 1);
+    drop(stdin);
+    owner.wait().unwrap();
+}

@@ -1,12 +1,13 @@
 //! Containers up and down in this namespace: plan, compare, refuse or make, and remember.
 
 mod refusals;
+mod tracked;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use model::Finding;
-use refusals::{missing_kinds, refusals};
+use refusals::{missing_kinds, missing_modules, refusals};
 use thiserror::Error;
 
 use crate::change::{ChangeError, Conflict, Step, compare, ip_tables_that_drop, make, unmake};
@@ -98,11 +99,13 @@ impl Attacher {
             Ok(()) => {
                 state.complete = true;
                 self.store.write(&state)?;
+                tracked::forget_asked(&plan, &before, &live, &self.netfilter);
                 Ok(Attached { plan, steps, findings, configs: state.configs })
             }
             Err(error) => {
-                self.back(&before, &state, daemon)?;
-                Err(error.into())
+                // What failed first is what is told; where this fails too, the state file still has it.
+                let _ = self.back(&before, &state, daemon);
+                Err(missing_modules(&error, &steps, &self.netfilter).unwrap_or_else(|| error.into()))
             }
         }
     }
@@ -110,6 +113,7 @@ impl Attacher {
     /// Takes containers down; all of them, and everything that was made for them, where none is named.
     pub fn down(&self, names: &[String], daemon: &Daemon, dry: bool) -> Result<Vec<String>, AttachError> {
         let mut state = self.store.read()?;
+        let before = state.clone();
         let gone: BTreeSet<String> = names
             .iter()
             .filter_map(|name| state.configs.container(name))
@@ -124,6 +128,7 @@ impl Attacher {
             let said = state.undo.iter().rev().map(|undo| format!("{undo:?}")).collect();
             if !dry {
                 unmake(&state.undo, &self.route, &self.netfilter)?;
+                tracked::forget_gone(&before, &state.configs, &self.netfilter);
                 self.store.clear()?;
             }
             return Ok(said);
@@ -138,6 +143,7 @@ impl Attacher {
             make(&steps, &self.route, &self.netfilter)?;
             state.undo.retain(|undo| !matches!(undo, Undo::Link { name, .. } if removed(name, &steps)));
             self.store.write(&state)?;
+            tracked::forget_gone(&before, &state.configs, &self.netfilter);
         }
         Ok(said)
     }

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use wire::netlink::Socket;
-use wire::{Daemon, Dialect, Selection};
+use wire::{Daemon, Dialect, Family, Selection};
 
 /// Leaves this thread in a new network namespace.
 fn alone() {
@@ -44,6 +44,19 @@ fn rules_over_netlink_are_those_of_the_text() {
         assert_eq!(listing(&ours), listing(&nft(&["list", "ruleset"])), "{case}");
         nft(&["flush", "ruleset"]);
     }
+}
+
+#[test]
+fn what_rules_need_is_known_or_not_and_nothing_is_made() {
+    alone();
+    let socket = Socket::netfilter().unwrap();
+    for family in [Family::V4, Family::V6] {
+        let known =
+            ["masq", "nat", "fib", "ct", "no-such-kind"].map(|name| socket.knows_expression(family, name).unwrap());
+        assert_eq!(known, [true, true, true, true, false]);
+        assert_eq!(socket.missing_modules(family).unwrap(), [""; 0]);
+    }
+    assert_eq!(nft(&["list", "ruleset"]), "");
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! What stands against bringing containers up, besides what the comparison with the live state found.
 
+use std::collections::BTreeSet;
+
 use model::Protocol;
 
-use super::is_up;
-use crate::change::{Changes, Conflict, Step, target};
+use super::{AttachError, is_up};
+use crate::change::{ChangeError, Changes, Conflict, Step, target};
 use crate::config::Configs;
 use crate::live::{self, Live};
 use crate::namespace::Namespace;
 use crate::netlink::link::Neighbour;
 use crate::netlink::{NetlinkError, Socket};
 use crate::state::State;
-use crate::{Plan, Port};
+use crate::{Family, Plan, Port};
 
 /// What stands against bringing up, besides what the comparison found.
 pub(super) fn refusals(plan: &Plan, configs: &Configs, changes: &Changes, live: &Live, state: &State) -> Vec<Conflict> {
@@ -34,6 +36,21 @@ pub(super) fn missing_kinds(steps: &[Step], route: &Socket) -> Result<Vec<Confli
         }
     }
     Ok(all)
+}
+
+/// What this kernel lacks for rules that it refused; `None` where it lacks nothing, or refused something else.
+pub(super) fn missing_modules(error: &ChangeError, steps: &[Step], netfilter: &Socket) -> Option<AttachError> {
+    let ChangeError::Step { step: failed, .. } = error else { return None };
+    let refused = steps.iter().find(|step| step.to_string() == *failed)?;
+    let Step::Rules { rules, .. } = refused else { return None };
+    let families: BTreeSet<Family> = rules.rules.iter().map(|rule| rule.family).collect();
+    let missing: BTreeSet<String> =
+        families.into_iter().filter_map(|family| netfilter.missing_modules(family).ok()).flatten().collect();
+    let conflict = |module: &String| {
+        Conflict(format!("cannot {refused}: this kernel has no {module} (modprobe {module}, or a kernel that has it)"))
+    };
+    let conflicts: Vec<Conflict> = missing.iter().map(conflict).collect();
+    (!conflicts.is_empty()).then_some(AttachError::Conflicts { conflicts })
 }
 
 fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
@@ -61,7 +78,7 @@ fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
             }
             Ok(inside) => {
                 let name = veth.name.clone();
-                let there = inside.within(move || Socket::route().and_then(|route| route.link(&name)));
+                let there = inside.within(move || Socket::route().and_then(|route| route.index(&name)));
                 let half_made =
                     changes.steps.iter().any(|step| matches!(step, Step::Remove { link } if *link == veth.host_name));
                 if let (Ok(Ok(Some(_))), false) = (there, half_made) {

@@ -167,8 +167,11 @@ fn rules(changes: &mut Changes, plan: &Plan, live: &Live, state: &State) {
         not_a_router(&mut wanted, live);
     }
     if nft::expected(&wanted) != live.own {
+        // First of all: a kernel that lacks something refuses them, whole, and nothing else was changed then; and nothing is
+        // forwarded that they do not know of.
         let was = live.own.len();
-        changes.step(Step::Rules { rules: wanted, was }, Some(Undo::Tables));
+        changes.steps.insert(0, Step::Rules { rules: wanted, was });
+        changes.undo.insert(0, Undo::Tables);
     }
 }
 

@@ -31,8 +31,8 @@ fn one(step: &Step, route: &Socket, netfilter: &Socket) -> Result<(), AnyError> 
         Step::Iptables { program, rules } => iptables::insert(program, rules)?,
         Step::Veth { veth, mac, sysctls } => pair(veth, *mac, sysctls, route)?,
         Step::Remove { link } => {
-            if let Some(link) = route.link(link)? {
-                route.remove_link(link.index)?;
+            if let Some(index) = route.index(link)? {
+                route.remove_link(index)?;
             }
         }
     }
@@ -48,8 +48,7 @@ fn write(key: &str, value: &str) -> io::Result<()> {
 }
 
 fn index(route: &Socket, name: &str) -> Result<u32, AnyError> {
-    let link = route.link(name)?;
-    link.map(|link| link.index).ok_or_else(|| format!("interface '{name}' has gone").into())
+    route.index(name)?.ok_or_else(|| format!("interface '{name}' has gone").into())
 }
 
 /// The namespace that a pair's inner end goes to.

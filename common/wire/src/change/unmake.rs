@@ -43,9 +43,9 @@ fn remove_address(
     length: u8,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let prefix = Prefix::new(address, length).ok_or("no network of that length")?;
-    let Some(link) = route.link(link)? else { return Ok(()) };
-    if route.addresses()?.contains(&(link.index, prefix)) {
-        route.remove_address(link.index, prefix)?;
+    let Some(index) = route.index(link)? else { return Ok(()) };
+    if route.addresses()?.contains(&(index, prefix)) {
+        route.remove_address(index, prefix)?;
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
@@ -172,6 +174,9 @@ impl Socket {
     }
 
     /// Makes a pair, one end on a bridge here and up, the other born in the other namespace and down.
+    ///
+    /// One queue is said: else the kernel makes one for each processor, takes all but one back, and waits for each end until
+    /// nobody uses them any more (linux/drivers/net/veth.c, veth_init_queues).
     pub fn add_veth(&self, veth: &NewVeth) -> Result<(), NetlinkError> {
         let mut batch = Batch::default();
         batch.begin(NEW_LINK, ACK | CREATE, &info(0, 0, IFF_UP));
@@ -179,6 +184,7 @@ impl Socket {
         batch.put(IFLA_ADDRESS, &veth.host.1);
         batch.number(IFLA_MTU, veth.mtu);
         batch.number(IFLA_MASTER, veth.master);
+        one_queue(&mut batch);
         batch.nest(IFLA_LINKINFO, |batch| {
             batch.text(INFO_KIND, "veth");
             batch.nest(INFO_DATA, |batch| {
@@ -188,6 +194,7 @@ impl Socket {
                     batch.put(IFLA_ADDRESS, &veth.inside.1);
                     batch.number(IFLA_MTU, veth.mtu);
                     batch.number(IFLA_NET_NS_FD, veth.namespace.as_raw_fd() as u32);
+                    one_queue(batch);
                 });
             });
         });
@@ -236,6 +243,11 @@ impl Socket {
         batch.number(4, index);
         self.send(&batch)
     }
+}
+
+fn one_queue(batch: &mut Batch) {
+    batch.number(IFLA_NUM_TX_QUEUES, 1);
+    batch.number(IFLA_NUM_RX_QUEUES, 1);
 }
 
 fn request(kind: u16, header: &[u8]) -> Batch {
@@ -328,6 +340,7 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
+/// The address of so many bytes.
+pub(crate) fn ip(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }

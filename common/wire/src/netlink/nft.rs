@@ -9,22 +9,22 @@ use crate::render::nft::{Hook, OWN_TABLE, chain_name};
 use crate::resolve::hash;
 use crate::{Dialect, Family, Is, Match, Prefix, Rule, RuleSet, Table, Target};
 
-const BATCH_BEGIN: u16 = 16;
-const BATCH_END: u16 = 17;
-const SUBSYSTEM: u16 = 10;
-const NEW_TABLE: u16 = SUBSYSTEM << 8;
+pub(super) const BATCH_BEGIN: u16 = 16;
+pub(super) const BATCH_END: u16 = 17;
+pub(super) const SUBSYSTEM: u16 = 10;
+pub(super) const NEW_TABLE: u16 = SUBSYSTEM << 8;
 const GET_TABLE: u16 = SUBSYSTEM << 8 | 1;
-const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
-const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
+pub(super) const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
+pub(super) const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
 const GET_CHAIN: u16 = SUBSYSTEM << 8 | 4;
-const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
+pub(super) const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
 const GET_RULE: u16 = SUBSYSTEM << 8 | 7;
 
-const ACK: u16 = 4;
+pub(super) const ACK: u16 = 4;
 const DUMP: u16 = 0x300;
-const CREATE: u16 = 0x400;
+pub(super) const CREATE: u16 = 0x400;
 const EXCLUSIVE: u16 = 0x200;
-const APPEND: u16 = 0x800;
+pub(super) const APPEND: u16 = 0x800;
 
 const REGISTER: u32 = 1;
 const SECOND: u32 = 2;
@@ -156,7 +156,7 @@ pub fn expected(rules: &RuleSet) -> Vec<OwnRule> {
 }
 
 /// `struct nfgenmsg`.
-fn generic(family: Option<Family>, resource: u16) -> [u8; 4] {
+pub(crate) fn generic(family: Option<Family>, resource: u16) -> [u8; 4] {
     let [high, low] = resource.to_be_bytes();
     [family.map_or(0, number), 0, high, low]
 }

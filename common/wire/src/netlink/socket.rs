@@ -71,16 +71,26 @@ impl Socket {
 
     /// For rules.
     pub fn netfilter() -> Result<Socket, NetlinkError> {
-        Socket::open(Some(netlink::NETFILTER))
+        let socket = Socket::open(Some(netlink::NETFILTER))?;
+        // Answers of large batches have to wait somewhere; without the privilege the default has to do.
+        let _ = nix::sys::socket::setsockopt(&socket.fd, nix::sys::socket::sockopt::SndBufForce, &SEND_BUFFER);
+        let _ = nix::sys::socket::setsockopt(&socket.fd, nix::sys::socket::sockopt::RcvBufForce, &SEND_BUFFER);
+        Ok(socket)
     }
 
     fn open(protocol: Option<Protocol>) -> Result<Socket, NetlinkError> {
         let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))?;
-        // Answers of large batches have to wait somewhere; without the privilege the default has to do.
-        let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::SndBufForce, &SEND_BUFFER);
-        let _ = nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::RcvBufForce, &SEND_BUFFER);
         Ok(Socket { fd, answer: RefCell::new(vec![0; ANSWER]) })
+    }
+
+    /// The number of the interface of that name: asked for alone, where all that there is to know of it takes longer.
+    pub fn index(&self, name: &str) -> Result<Option<u32>, NetlinkError> {
+        match rustix::net::netdevice::name_to_index(&self.fd, name) {
+            Ok(index) => Ok(Some(index)),
+            Err(rustix::io::Errno::NODEV) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sends a batch and waits for the answer to its last message.
@@ -100,8 +110,10 @@ impl Socket {
 
     fn converse(&self, batch: &Batch, total: u32, mut each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
         let kernel = SocketAddrNetlink::new(0, 0);
-        rustix::net::sendto(&self.fd, batch.bytes(), SendFlags::empty(), &kernel)?;
         let mut buffer = self.answer.borrow_mut();
+        // Of a batch that was refused more answers may be there than the one that was told.
+        while rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT).is_ok() {}
+        rustix::net::sendto(&self.fd, batch.bytes(), SendFlags::empty(), &kernel)?;
         loop {
             let (length, _) = rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty())?;
             let mut rest = &buffer[..length];
