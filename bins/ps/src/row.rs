@@ -42,15 +42,17 @@ pub struct Seen<'a> {
     /// The host that the container is on.
     pub host: &'a Host,
     /// What its image is called.
-    pub image: String,
+    pub image: &'a str,
     /// How much it wrote, where that was asked for.
     pub size: Option<Size>,
+    /// Whether single labels may be asked for.
+    pub labels: bool,
     /// Whether to shorten.
     pub trunc: bool,
 }
 
-/// The row of a container; `wanted` says which fields are asked for.
-pub fn row(container: &Container, seen: &Seen, wanted: impl Fn(&str) -> bool) -> Row {
+/// The row of a container, with the fields that are asked for.
+pub fn row(container: &Container, seen: &Seen, wanted: &[&'static str]) -> Row {
     let now = human::now();
     let time = |time: Option<Timestamp>| time.map(Timestamp::rfc3339).into();
     let state = &container.state;
@@ -85,8 +87,8 @@ pub fn row(container: &Container, seen: &Seen, wanted: impl Fn(&str) -> bool) ->
             _ => Value::Null,
         }
     };
-    let fields = HEADERS.iter().filter(|(name, _)| wanted(name)).map(|&(name, _)| (name, field(name)));
-    Row::new(fields).labelled(&container.labels)
+    let row = Row::new(wanted.iter().map(|&name| (name, field(name))));
+    if seen.labels { row.labelled(&container.labels) } else { row }
 }
 
 // A link's alias (`web/db`) is shown only where nothing is shortened.
@@ -103,13 +105,13 @@ fn image(container: &Container, seen: &Seen) -> String {
         return "<no image>".into();
     }
     let id = container.image_id.as_ref().map_or("", |id| id.short());
-    if seen.trunc && human::short_id(&seen.image) == id {
+    if seen.trunc && human::short_id(seen.image) == id {
         return id.into();
     }
     // A name with a digest is shown without it.
     match seen.image.split_once('@') {
         Some((name, _)) if seen.trunc => name.into(),
-        _ => seen.image.clone(),
+        _ => seen.image.into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The work: which containers, in which form.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Write;
 
 use anyhow::Context;
@@ -20,7 +20,11 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let mut host = Host::open(&args.root.path())?;
     let format = Format::parse(Some(&template(&args, host.stores().len() > 1)), USUAL)?;
     let mut findings = Findings::from(host.take_findings());
-    let containers = findings.take(host.containers());
+    let wanted: Vec<&str> =
+        row::HEADERS.iter().map(|(name, _)| *name).filter(|name| args.era.is_some() || !format.spares(name)).collect();
+    // Docker shows the names that links give only where nothing is shortened.
+    let with_links = args.era.is_some() || filters.has("name") || args.no_trunc && wanted.contains(&"Names");
+    let containers = findings.take(if with_links { host.containers() } else { host.containers_without_links() });
     let images = findings.take(host.images());
     let picker = Picker::new(&filters, &host, &containers, &images)?;
     let mut shown: Vec<&Container> = containers.iter().filter(|container| picker.takes(container)).collect();
@@ -32,24 +36,24 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
         Vec::new()
     };
     let mut names = Names::new(&host, &images);
-    let wanted: HashSet<&str> =
-        row::HEADERS.iter().map(|(name, _)| *name).filter(|name| args.era.is_some() || !format.spares(name)).collect();
-    let rows = shown.iter().enumerate().map(|(n, container)| {
-        let seen = row::Seen {
-            host: &host,
-            image: if wanted.contains("Image") { names.image(container) } else { String::new() },
-            size: sizes.get(n).copied().flatten(),
-            trunc: !args.no_trunc,
-        };
-        row::row(container, &seen, |name| wanted.contains(name))
-    });
+    let called: Vec<String> = match wanted.contains(&"Image") {
+        true => shown.iter().map(|container| names.image(container)).collect(),
+        false => vec![String::new(); shown.len()],
+    };
+    let labels = !matches!(format, Format::Json) && !format.spares("Label");
+    let make = |n: usize| {
+        let size = sizes.get(n).copied().flatten();
+        let seen = row::Seen { host: &host, image: &called[n], size, labels, trunc: !args.no_trunc };
+        row::row(shown[n], &seen, &wanted)
+    };
     let mut out = cli::stdout();
     match args.era {
         Some(era) if !args.quiet => {
-            out.write_all(old::table(era, &args, &images, rows.zip(&shown)).as_bytes()).and_then(|()| out.flush())?
+            let rows = (0..shown.len()).map(make).zip(&shown);
+            out.write_all(old::table(era, &args, &images, rows).as_bytes()).and_then(|()| out.flush())?
         }
         _ => Rows { kind: "*formatter.ContainerContext", headers: row::HEADERS, format: &format }
-            .print(&mut out, rows)
+            .print_each(&mut out, shown.len(), make)
             .context("cannot list containers")?,
     }
     Ok(findings.into())

@@ -4,7 +4,7 @@
 //! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is picked
 //! from a list ([`filter`]), which moments are meant ([`moment`]), whose columns are shown ([`era`]), what is
 //! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`pipe`], [`json`],
-//! [`table`], [`human`], [`mod@format`]), and the man page and completions ([`spec`]).
+//! [`table`], [`human`], [`mod@format`], made with [`parallel`] work), and the man page and completions ([`spec`]).
 //!
 //! Nothing here may know where anything is stored.
 
@@ -17,6 +17,7 @@ pub mod json;
 pub mod message;
 pub mod moment;
 pub mod output;
+pub mod parallel;
 pub mod pipe;
 pub mod progress;
 pub mod root_arg;

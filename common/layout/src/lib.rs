@@ -116,9 +116,22 @@ pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
 pub fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
     match stores[index].generation {
         Generation::DockerFirst | Generation::DockerGraph => docker_graph::containers(root, stores, index),
-        Generation::DockerContent | Generation::DockerContainerd => docker::folders::read_all(root, stores, index),
+        Generation::DockerContent | Generation::DockerContainerd => {
+            docker::folders::read_all(root, stores, index, docker::links::Links::Followed)
+        }
         Generation::Containerd => containerd::containers(root, stores, index),
         Generation::ContainersStorage => containers_storage::containers(root, stores, index),
+    }
+}
+
+/// The same, without the names that other containers' links give them since docker 1.10: those stand in the others' settings,
+/// which this leaves closed.
+pub fn containers_without_links(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
+    match stores[index].generation {
+        Generation::DockerContent | Generation::DockerContainerd => {
+            docker::folders::read_all(root, stores, index, docker::links::Links::Left)
+        }
+        _ => containers(root, stores, index),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Lists as docker's commands print them: a table, JSON Lines, or a template a row.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
 use super::{Methods, Template, TemplateError};
-use crate::json;
-use crate::table::Table;
+use crate::table::{Cells, Table};
+use crate::{json, parallel};
 
 /// A column: the name of its field and what stands above it.
 pub type Column = (&'static str, &'static str);
@@ -107,6 +108,30 @@ pub enum PrintError {
 }
 
 impl Rows<'_> {
+    /// Prints rows that `make` makes by their number, on all processors.
+    pub fn print_each(
+        &self,
+        out: &mut impl Write,
+        count: usize,
+        make: impl Fn(usize) -> Row + Sync,
+    ) -> Result<(), PrintError> {
+        if let Format::Table(template) = self.format {
+            let blocks = in_blocks(0..count, |block| self.cells(template, block.map(&make)));
+            out.write_all(self.under_header(template, blocks)?.as_bytes())?;
+            return Ok(out.flush()?);
+        }
+        for from in (0..count).step_by(AT_ONCE) {
+            let text = |block: Range<usize>| {
+                let mut text = Vec::new();
+                self.print(&mut text, block.map(&make)).map(|()| text)
+            };
+            for text in in_blocks(from..count.min(from + AT_ONCE), text) {
+                out.write_all(&text?)?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+
     /// Prints rows as they come; a table once all are there.
     pub fn print(&self, out: &mut impl Write, rows: impl IntoIterator<Item = Row>) -> Result<(), PrintError> {
         match self.format {
@@ -133,17 +158,43 @@ impl Rows<'_> {
     }
 
     fn table(&self, template: &Template, rows: impl IntoIterator<Item = Row>) -> Result<String, TemplateError> {
+        self.under_header(template, vec![self.cells(template, rows)])
+    }
+
+    fn under_header(
+        &self,
+        template: &Template,
+        blocks: Vec<Result<Vec<Cells>, TemplateError>>,
+    ) -> Result<String, TemplateError> {
         let headers = self.headers.iter().map(|(name, header)| (name.to_string(), Value::from(*header))).collect();
-        let mut lines = vec![template.run_with(&Value::Object(headers), &Headers)?];
-        for row in rows {
-            lines.push(self.one(template, row)?);
-        }
         let mut table = Table::bare();
-        for line in lines.iter().flat_map(|line| line.split('\n')) {
+        for line in template.run_with(&Value::Object(headers), &Headers)?.split('\n') {
             table.row(line.split('\t'));
+        }
+        for block in blocks {
+            table.rows(block?);
         }
         Ok(table.text())
     }
+
+    fn cells(&self, template: &Template, rows: impl IntoIterator<Item = Row>) -> Result<Vec<Cells>, TemplateError> {
+        let mut all = Vec::new();
+        for row in rows {
+            all.extend(self.one(template, row)?.split('\n').map(|line| Cells::new(line.split('\t'))));
+        }
+        Ok(all)
+    }
+}
+
+/// Rows whose text is held in memory before it is printed.
+const AT_ONCE: usize = 16 << 10;
+/// Rows that a processor makes at a time.
+const BLOCK: usize = 256;
+
+/// What `work` makes of the parts of a range, in order.
+fn in_blocks<T: Send>(all: Range<usize>, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let end = all.end;
+    parallel::map(all.step_by(BLOCK).map(|from| from..end.min(from + BLOCK)).collect(), work)
 }
 
 struct Labelled {

@@ -7,7 +7,8 @@ use hostfs::{Problem, Root};
 use model::{Container, Finding, Generation, HostPath, Id, Store};
 
 use crate::Found;
-use crate::docker::{container, links};
+use crate::docker::container;
+use crate::docker::links::{self, Links};
 use crate::json::{self, Notes};
 
 /// The record since docker 1.10.
@@ -124,10 +125,10 @@ impl<'a> Share<'a> {
 }
 
 /// All containers of a store, newest first.
-pub(crate) fn read_all(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
+pub(crate) fn read_all(root: &Root, stores: &[Store], index: usize, links: Links) -> Found<Vec<Container>> {
     let share = Share::new(stores, index);
     let (ids, strays) = ids(root, &share.store().home);
-    let (mut rows, mut findings) = read_each(root, &share, &ids);
+    let (mut rows, mut findings) = read_each(root, &share, &ids, links);
     if share.is_first() {
         findings.extend(strays);
     }
@@ -155,7 +156,7 @@ pub(crate) fn read_some(root: &Root, stores: &[Store], index: usize, prefix: &st
 type Row = (Container, Vec<String>);
 
 /// Reads on all processors: most of the time goes into opening files.
-fn read_each(root: &Root, share: &Share, ids: &[Id]) -> Found<Vec<Row>> {
+fn read_each(root: &Root, share: &Share, ids: &[Id], links: Links) -> Found<Vec<Row>> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(ids.len().div_ceil(AT_A_TIME)).clamp(1, 8);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -166,7 +167,7 @@ fn read_each(root: &Root, share: &Share, ids: &[Id]) -> Found<Vec<Row>> {
                 return (list, findings);
             }
             let block = &ids[from..ids.len().min(from + AT_A_TIME)];
-            list.extend(block.iter().filter_map(|id| row(root, share, id, &mut findings)));
+            list.extend(block.iter().filter_map(|id| row(root, share, id, links, &mut findings)));
         }
     };
     if threads == 1 {
@@ -184,9 +185,9 @@ fn read_each(root: &Root, share: &Share, ids: &[Id]) -> Found<Vec<Row>> {
     })
 }
 
-fn row(root: &Root, share: &Share, id: &Id, findings: &mut Vec<Finding>) -> Option<Row> {
+fn row(root: &Root, share: &Share, id: &Id, links: Links, findings: &mut Vec<Finding>) -> Option<Row> {
     let container = read_one(root, share, id, false, findings)?;
-    if share.record == BEFORE_1_10 {
+    if links == Links::Left {
         return Some((container, Vec::new()));
     }
     let mut notes = Notes::new(format!("container {}", id.short()), &container.record);

@@ -9,6 +9,15 @@ use serde::Deserialize;
 use crate::docker::folders;
 use crate::json::{self, Loose, Notes};
 
+/// Whether a list tells names that links give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Links {
+    /// It does: another file of each container is read.
+    Followed,
+    /// It does not, or they stand elsewhere.
+    Left,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "PascalCase")]
 struct HostConfig {

@@ -10,12 +10,13 @@ pub(crate) mod runtime;
 use hostfs::Root;
 use model::{Container, HostPath, Store};
 
+use crate::docker::links::Links;
 use crate::docker::{folders, volumes};
 use crate::{Found, Object};
 
 /// The containers of a store, newest first, with the names that links give them.
 pub(crate) fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
-    let (mut list, mut findings) = folders::read_all(root, stores, index);
+    let (mut list, mut findings) = folders::read_all(root, stores, index, Links::Left);
     if !list.is_empty() {
         findings.extend(linkgraph::name(root, &stores[index], &mut list));
     }
