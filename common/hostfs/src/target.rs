@@ -77,6 +77,18 @@ impl Target {
 
     /// Writes a file under its name at once: whoever looks sees the old one or the whole new one, also after a crash.
     pub fn write(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
+        let dir = self.replace(path, bytes, mode)?;
+        sync(dir.as_fd()).map_err(|source| WriteError::at("sync the folder of", path, source))
+    }
+
+    /// As [`Target::write`], but a crash of the machine soon afterwards may bring the old one back: meant for what is written
+    /// often and true only while the machine is up.
+    pub fn write_soon(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
+        self.replace(path, bytes, mode).map(drop)
+    }
+
+    /// Puts a whole file in the place of one, and returns its folder, which is not synced.
+    fn replace(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<OwnedFd, WriteError> {
         let (dir, name) = self.place(path)?;
         let scratch = match &self.scratch {
             Some(folder) => self.dir(folder).map_err(|errno| WriteError::errno("open", folder, errno))?,
@@ -89,7 +101,7 @@ impl Target {
             let _ = fs::unlinkat(&scratch, &temporary, AtFlags::empty());
             return Err(self.failed("write", path, error, bytes.len()));
         }
-        sync(dir.as_fd()).map_err(|source| WriteError::at("sync the folder of", path, source))
+        Ok(dir)
     }
 
     /// Makes a new file, which must not be there, for filling it bit by bit. Meant for scratch folders.
@@ -187,6 +199,25 @@ impl Target {
     pub fn sync_dir(&self, path: &HostPath) -> Result<(), WriteError> {
         let dir = self.open_dir(path)?;
         sync(dir.as_fd()).map_err(|source| WriteError::at("sync the folder", path, source))
+    }
+
+    /// Syncs these files, which are there. All are sent on their way before the first is waited for, so that a file system
+    /// with a journal writes it once for all of them.
+    pub fn sync_files(&self, paths: &[HostPath]) -> Result<(), WriteError> {
+        let fail = |path: &HostPath, errno: Errno| self.failed("sync", path, errno, 0);
+        let open = |path: &HostPath| {
+            let (dir, name) = self.place(path)?;
+            os::open_child(dir.as_fd(), &name, OFlags::RDONLY).map_err(|errno| fail(path, errno))
+        };
+        let files = paths.iter().map(open).collect::<Result<Vec<OwnedFd>, _>>()?;
+        for file in &files {
+            // What is dropped from the cache has to be written first; that it is dropped does no harm.
+            let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
+        }
+        for (file, path) in files.iter().zip(paths) {
+            fs::fsync(file).map_err(|errno| fail(path, errno))?;
+        }
+        Ok(())
     }
 
     /// Syncs the whole file system that the root is on: one call for a tree of many files.

@@ -14,6 +14,9 @@ use crate::os;
 
 /// How long a lock is tried for in silence.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it is waited between two tries, at first and at last. Most who hold the lock write one small file.
+const SHORTEST: Duration = Duration::from_micros(500);
+const LONGEST: Duration = Duration::from_millis(16);
 
 /// An exclusive lock, held while this value lives.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub(super) fn take(dir: BorrowedFd, name: &CStr, path: &HostPath, mut wait: Wait
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = fs::openat(dir, name, flags, Mode::from_raw_mode(0o600)).map_err(fail)?;
     let begin = Instant::now();
+    let mut pause = SHORTEST;
     loop {
         match fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Lock { _fd: fd }),
@@ -64,7 +68,8 @@ pub(super) fn take(dir: BorrowedFd, name: &CStr, path: &HostPath, mut wait: Wait
             return Err(WriteError::Locked { path: path.clone(), holder: first_holder(&fd) });
         };
         if begin.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST);
             continue;
         }
         notify(&first_holder(&fd));

@@ -9,6 +9,7 @@
 //! when something goes. `docs/layouts/docker-content-writing.md` has what dockerd demands, and where that was measured.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use hostfs::{Lock, Root, Target, Wait};
 use model::{Driver, Generation, HostPath, Store};
@@ -32,6 +33,8 @@ pub use remove::Removed;
 /// The file whose kernel lock makes a process the only writer. It lies in the root itself, so that all who see the root
 /// see the lock, whatever their namespaces; dockerd does not look at it.
 const LOCK: &str = "dockless.lock";
+/// No daemon comes up in less.
+const AT_ONCE: Duration = Duration::from_millis(2);
 
 /// A root opened for writing. Dropping it removes what was staged and not made part of the root.
 ///
@@ -72,9 +75,12 @@ impl Writer {
         driver::refuse_remapped(&target)?;
         daemon::refuse_owned(&target)?;
         let driver = driver::of(&target)?;
+        let begin = Instant::now();
         let lock = target.lock(&LOCK.into(), wait)?;
-        // Time may have passed in waiting.
-        daemon::refuse_owned(&target)?;
+        if begin.elapsed() > AT_ONCE {
+            // Time has passed in waiting.
+            daemon::refuse_owned(&target)?;
+        }
         let store = store(driver);
         let stage = stage::Stage::make(&mut target)?;
         let mut writer = Writer { target, store, stage, pending: Vec::new(), waits_for_disk: false, _lock: lock };

@@ -94,11 +94,15 @@ impl Writer {
                 container.id
             )));
         }
-        let anonymous = if volumes { self.anonymous_volumes(&container.id) } else { Vec::new() };
-        let folder = folders::of(&self.store, &container.id);
-        self.target.rename(&folder, &self.stage.gone("container", container.id.as_str()))?;
-        take_mount(&self.target, &self.store, &self.stage, &container.id)?;
-        let used = self.used_volumes();
+        self.remove_ended(&container.id, volumes)
+    }
+
+    /// Removes a container whose end the caller saw, however it is recorded.
+    pub fn remove_ended(&mut self, id: &Id, volumes: bool) -> Result<(), EditError> {
+        let anonymous = if volumes { self.anonymous_volumes(id) } else { Vec::new() };
+        self.target.rename(&folders::of(&self.store, id), &self.stage.gone("container", id.as_str()))?;
+        take_mount(&self.target, &self.store, &self.stage, id)?;
+        let used = if anonymous.is_empty() { HashSet::new() } else { self.used_volumes() };
         for name in anonymous.iter().filter(|name| !used.contains(name.as_str())) {
             let volume = HostPath::from("volumes").join(name);
             if self.root().exists(&volume) {

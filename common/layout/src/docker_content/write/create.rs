@@ -121,8 +121,24 @@ impl Writer {
         }
         self.stage_mount(&staged)?;
         self.stage_folder(&staged, record)?;
-        self.target.sync_all()?;
+        // What dockerd syncs too (pkg/ioutils AtomicWriteFile). All of the file system, as for an image's layers, would have
+        // a start wait for whatever else the machine has to write.
+        self.target.sync_files(&self.records_of(&staged, record))?;
         self.publish_container(&staged, id)
+    }
+
+    /// The staged files without which dockerd loses the container.
+    fn records_of(&self, staged: &StagedContainer, record: &ContainerRecord) -> Vec<HostPath> {
+        let below = |folder: &str, names: &[&str]| {
+            names.iter().map(|name| staged.folder.join(folder).join(name)).collect::<Vec<_>>()
+        };
+        let overlays = ["init", "own"].map(|layer| below(layer, &["link", "lower"])).concat();
+        let mut all = below("mount", &["mount-id", "init-id", "parent"]);
+        all.extend(below("folder", &[folders::SINCE_1_10, "hostconfig.json"]));
+        all.extend(record.files.iter().map(|(name, _)| staged.folder.join("folder").join(name)));
+        all.extend(overlays);
+        all.retain(|path| self.target.root().exists(path));
+        all
     }
 
     /// `layerdb/mounts/<id>`, staged. Neither file ends in a newline (layer/filestore.go).
@@ -164,14 +180,14 @@ impl Writer {
         }
         self.target.rename(&staged.folder.join("mount"), &mount_of(&self.store, id))?;
         self.target.rename(&staged.folder.join("folder"), &folders::of(&self.store, id))?;
-        self.target.sync_dir(&"containers".into())?;
         Ok(place_in(&self.store.driver, &place))
     }
 
     /// Writes a container's record anew, whole: `config.v2.json` where `host` is false, else `hostconfig.json`.
     pub fn write_record(&self, id: &Id, record: &Value, host: bool) -> Result<(), EditError> {
         let (name, mode) = if host { ("hostconfig.json", 0o644) } else { (folders::SINCE_1_10, 0o600) };
-        Ok(self.target.write(&folders::of(&self.store, id).join(name), &line(record), mode)?)
+        // As dockerd, which syncs the file and not the folder: what is true of a container ends with the machine.
+        Ok(self.target.write_soon(&folders::of(&self.store, id).join(name), &line(record), mode)?)
     }
 
     /// Whether a name is taken by another container, and by which.

@@ -40,7 +40,7 @@ fn by_process(target: &Target) -> Option<Holder> {
         .iter()
         .filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
         .filter_map(Process::of);
-    let daemons = processes().into_iter().filter(is_daemon);
+    let daemons = processes("docker").into_iter().filter(is_daemon);
     let owner = daemons.chain(named).find(|process| process.sees(&data_root(process), target))?;
     Some(Holder { pid: Some(owner.pid), program: owner.program })
 }
