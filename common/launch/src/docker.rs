@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::capability::{Capabilities, UnknownCapability};
 use crate::spec::{
     Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, Propagation, Rlimit, RootFiles,
-    Seccomp, Spec, set_env,
+    Seccomp, Spec, Throttle, Throttled, set_env,
 };
 use crate::users::{self, UserError};
 
@@ -97,7 +97,7 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
         masked: hidden("MaskedPaths", MASKED),
         read_only_paths: hidden("ReadonlyPaths", READ_ONLY),
         sysctls: pairs(&host["Sysctls"]),
-        limits: limits(host),
+        limits: limits(host, &mut notes),
         cgroup_parent: text(&host["CgroupParent"]).unwrap_or_default().to_string(),
         id: around.id,
         root: around.root,
@@ -511,7 +511,7 @@ fn rlimits(host: &Value, notes: &mut Vec<String>) -> Result<Vec<Rlimit>, DockerE
     Ok(out)
 }
 
-fn limits(host: &Value) -> Limits {
+fn limits(host: &Value, notes: &mut Vec<String>) -> Limits {
     let positive = |key: &str| host[key].as_u64().filter(|&number| number > 0);
     let signed = |key: &str| host[key].as_i64().filter(|&number| number != 0);
     let nano = positive("NanoCpus");
@@ -530,19 +530,39 @@ fn limits(host: &Value) -> Limits {
         cpuset_mems: text(&host["CpusetMems"]).unwrap_or_default().to_string(),
         pids: signed("PidsLimit"),
         blkio_weight: positive("BlkioWeight").and_then(|weight| u16::try_from(weight).ok()),
+        throttles: throttles(host, notes),
+        real_time_runtime: signed("CpuRealtimeRuntime"),
+        real_time_period: positive("CpuRealtimePeriod"),
     }
+}
+
+/// Limits of block devices, by their numbers on this host.
+fn throttles(host: &Value, notes: &mut Vec<String>) -> Vec<Throttle> {
+    const KEYS: [(&str, &str, Throttled); 5] = [
+        ("BlkioDeviceReadBps", "Rate", Throttled::ReadBytes),
+        ("BlkioDeviceReadIOps", "Rate", Throttled::Reads),
+        ("BlkioDeviceWriteBps", "Rate", Throttled::WriteBytes),
+        ("BlkioDeviceWriteIOps", "Rate", Throttled::Writes),
+        ("BlkioWeightDevice", "Weight", Throttled::Weight),
+    ];
+    let mut out = Vec::new();
+    for (key, number, what) in KEYS {
+        for wanted in list(&host[key]) {
+            let path = text(&wanted["Path"]).unwrap_or_default();
+            match device(Path::new(path), Path::new(path)).filter(|found| found.kind == 'b') {
+                Some(Device { major, minor, .. }) => {
+                    out.push(Throttle { major, minor, what, value: wanted[number].as_u64().unwrap_or(0) })
+                }
+                None => notes.push(format!("HostConfig.{key}: '{path}' is no block device of this host")),
+            }
+        }
+    }
+    out
 }
 
 /// Keys that ask for something this launcher does not do.
 fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
     const NOT_DONE: &[(&str, &str)] = &[
-        ("BlkioDeviceReadBps", "--device-read-bps"),
-        ("BlkioDeviceReadIOps", "--device-read-iops"),
-        ("BlkioDeviceWriteBps", "--device-write-bps"),
-        ("BlkioDeviceWriteIOps", "--device-write-iops"),
-        ("BlkioWeightDevice", "--blkio-weight-device"),
-        ("CpuRealtimePeriod", "--cpu-rt-period"),
-        ("CpuRealtimeRuntime", "--cpu-rt-runtime"),
         ("DeviceRequests", "--gpus"),
         ("Isolation", "--isolation"),
         ("KernelMemory", "--kernel-memory"),

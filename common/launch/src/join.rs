@@ -116,6 +116,7 @@ fn enter(
 fn become_program(process: &Process, streams: Streams) -> Result<(), Refusal> {
     rustix::process::setsid().step("cannot begin a session")?;
     inside::use_streams_without_console(streams)?;
+    identity::own_streams(&process.user);
     identity::give_up_rights(process)?;
     exec::enter_working_directory(process)
 }

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::inside::identity;
 use crate::seccomp::{self, ProfileError};
-use crate::spec::{Device, DeviceRule, Limits, Mount, MountSource, Namespace, Process, Propagation, Seccomp, Spec};
+use crate::spec::{
+    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Process, Propagation, Seccomp, Spec, Throttled,
+};
 
 /// Where a mount's files lie, beside the bundle's root.
 pub enum Source {
@@ -228,6 +230,20 @@ fn resources(limits: &Limits, rules: &[DeviceRule]) -> Value {
     set("cpu", "cpus", text(&limits.cpuset_cpus));
     set("cpu", "mems", text(&limits.cpuset_mems));
     set("pids", "limit", limits.pids.map(|value| json!(value)));
+    set("cpu", "realtimeRuntime", limits.real_time_runtime.map(|value| json!(value)));
+    set("cpu", "realtimePeriod", limits.real_time_period.map(|value| json!(value)));
     set("blockIO", "weight", limits.blkio_weight.map(|value| json!(value)));
+    for (key, number, what) in [
+        ("throttleReadBpsDevice", "rate", Throttled::ReadBytes),
+        ("throttleWriteBpsDevice", "rate", Throttled::WriteBytes),
+        ("throttleReadIOPSDevice", "rate", Throttled::Reads),
+        ("throttleWriteIOPSDevice", "rate", Throttled::Writes),
+        ("weightDevice", "weight", Throttled::Weight),
+    ] {
+        let of = limits.throttles.iter().filter(|limit| limit.what == what);
+        let all: Vec<Value> =
+            of.map(|limit| json!({"major": limit.major, "minor": limit.minor, number: limit.value})).collect();
+        set("blockIO", key, (!all.is_empty()).then(|| json!(all)));
+    }
     out
 }

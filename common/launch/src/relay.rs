@@ -218,10 +218,48 @@ pub fn fit(terminal: &OwnedFd) {
     }
 }
 
-/// The exit status as docker tells it: the program's own, or 128 and the signal.
+/// The exit status as docker tells it: the program's own, or 128 and the signal; [`UNSEEN`] where the kernel does not tell.
 pub fn exit_status(handle: &OwnedFd) -> io::Result<u8> {
-    let status = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED)?;
+    let status = match waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED) {
+        Err(rustix::io::Errno::CHILD) => return Ok(exit_of_anothers(handle)),
+        other => other?,
+    };
     let code = status
         .and_then(|status| status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)));
-    Ok(code.map_or(255, |code| code as u8))
+    Ok(code.map_or(UNSEEN, |code| code as u8))
+}
+
+/// The exit status of a container whose end nobody saw, as dockerd records it after a crash of the host.
+pub const UNSEEN: u8 = 255;
+
+/// That of another's child: from the process itself while its parent has not heard of its end, afterwards from the kernel
+/// where it keeps it.
+fn exit_of_anothers(handle: &OwnedFd) -> u8 {
+    let status = of_zombie(handle).or_else(|| {
+        (0..20).find_map(|_| match crate::sys::exit_of(handle.as_fd()) {
+            Ok(None) => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                None
+            }
+            other => other.ok().flatten(),
+        })
+    });
+    match status {
+        Some(status) if status & 0x7f == 0 => (status >> 8) as u8,
+        Some(status) => 128 + (status & 0x7f) as u8,
+        None => UNSEEN,
+    }
+}
+
+/// The last field of `/proc/PID/stat` (proc(5)) of a process that has ended and is still there.
+fn of_zombie(handle: &OwnedFd) -> Option<i32> {
+    use std::os::fd::AsRawFd;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    // As long as the handle still reaches it, the number is its own.
+    let is_there = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd()))
+        .is_ok_and(|info| info.lines().any(|line| line.strip_prefix("Pid:").is_some_and(|now| now.trim() == pid)));
+    (fields.first() == Some(&"Z") && is_there).then(|| fields.last()?.parse().ok()).flatten()
 }

@@ -307,6 +307,41 @@ pub struct Limits {
     pub pids: Option<i64>,
     /// Weight of block I/O, 10 to 1000.
     pub blkio_weight: Option<u16>,
+    /// Limits of single block devices.
+    pub throttles: Vec<Throttle>,
+    /// Microseconds of processor time that real-time processes have each period.
+    pub real_time_runtime: Option<i64>,
+    /// Microseconds.
+    pub real_time_period: Option<u64>,
+}
+
+/// A limit of one block device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Throttle {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// What is limited.
+    pub what: Throttled,
+    /// Bytes or operations each second; a weight of 10 to 1000.
+    pub value: u64,
+}
+
+/// What of a block device is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Throttled {
+    /// Bytes read each second.
+    ReadBytes,
+    /// Bytes written each second.
+    WriteBytes,
+    /// Reads each second.
+    Reads,
+    /// Writes each second.
+    Writes,
+    /// The container's weight among others.
+    Weight,
 }
 
 /// A variable's place in an environment: the last `K=` wins, as execve's readers take it.

@@ -24,12 +24,6 @@ pub struct RestArgs {
     /// Kernel memory limit
     #[arg(long, value_name = "bytes", help_heading = NOT_DONE)]
     pub kernel_memory: Option<String>,
-    /// Limit CPU real-time period in microseconds
-    #[arg(long, value_name = "int", help_heading = NOT_DONE)]
-    pub cpu_rt_period: Option<i64>,
-    /// Limit CPU real-time runtime in microseconds
-    #[arg(long, value_name = "int", help_heading = NOT_DONE)]
-    pub cpu_rt_runtime: Option<i64>,
     /// CPU count (Windows only)
     #[arg(long, value_name = "int", help_heading = NOT_DONE)]
     pub cpu_count: Option<i64>,

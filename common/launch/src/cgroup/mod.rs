@@ -113,6 +113,21 @@ impl Cgroup {
         text.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
     }
 
+    /// Ends every process in it, also those that are halted, and waits some instants for their end.
+    pub fn kill(&self) {
+        for _ in 0..100 {
+            let processes = self.processes();
+            if processes.is_empty() {
+                return;
+            }
+            for pid in processes.into_iter().filter_map(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            let _ = self.freeze(false);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
     /// A number that the kernel counts for it: the first of `files` that is there.
     pub fn read(&self, files: &[&str]) -> Option<String> {
         let mut candidates = self.folders.iter().flat_map(|folder| files.iter().map(move |file| folder.join(file)));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::host::Hierarchy;
 use super::{CgroupError, folder, make, write};
-use crate::spec::{DeviceRule, Limits, Spec};
+use crate::spec::{DeviceRule, Limits, Spec, Throttled};
 
 pub fn create(
     spec: &Spec,
@@ -22,7 +22,11 @@ pub fn create(
         }
         folders.push(path.clone());
         for controller in &hierarchy.controllers {
+            if controller == "cpu" {
+                hand_down_real_time(&hierarchy.top, &path, &spec.limits)?;
+            }
             for (file, value) in settings(controller, &spec.limits) {
+                let file = known(&path, file);
                 if !path.join(file).exists() {
                     warnings.push(format!("this kernel does not support '{file}'; the limit is not kept"));
                 } else {
@@ -60,16 +64,61 @@ fn settings(controller: &str, limits: &Limits) -> Vec<(&'static str, String)> {
             put("cpu.shares", text(limits.cpu_shares));
             put("cpu.cfs_period_us", text(limits.cpu_period));
             put("cpu.cfs_quota_us", limits.cpu_quota.map(|number| number.to_string()));
+            put("cpu.rt_period_us", text(limits.real_time_period));
+            put("cpu.rt_runtime_us", limits.real_time_runtime.map(|number| number.to_string()));
         }
         "cpuset" => {
             put("cpuset.cpus", given(&limits.cpuset_cpus));
             put("cpuset.mems", given(&limits.cpuset_mems));
         }
         "pids" => put("pids.max", limits.pids.map(|number| if number < 0 { "max".into() } else { number.to_string() })),
-        "blkio" => put("blkio.weight", limits.blkio_weight.map(|number| number.to_string())),
+        "blkio" => {
+            put("blkio.weight", limits.blkio_weight.map(|number| number.to_string()));
+            for limit in &limits.throttles {
+                put(throttle(limit.what), Some(format!("{}:{} {}", limit.major, limit.minor, limit.value)));
+            }
+        }
         _ => {}
     }
     out
+}
+
+fn throttle(what: Throttled) -> &'static str {
+    match what {
+        Throttled::ReadBytes => "blkio.throttle.read_bps_device",
+        Throttled::WriteBytes => "blkio.throttle.write_bps_device",
+        Throttled::Reads => "blkio.throttle.read_iops_device",
+        Throttled::Writes => "blkio.throttle.write_iops_device",
+        Throttled::Weight => "blkio.weight_device",
+    }
+}
+
+/// The name that this kernel has for a file: from 5.0 on weights are those of the BFQ scheduler only.
+fn known(path: &Path, file: &'static str) -> &'static str {
+    let other = match file {
+        "blkio.weight" => "blkio.bfq.weight",
+        "blkio.weight_device" => "blkio.bfq.weight_device",
+        _ => return file,
+    };
+    if !path.join(file).exists() && path.join(other).exists() { other } else { file }
+}
+
+/// Real-time processes have what the folder above leaves them, and a new one leaves nothing: each on the way gets as much as
+/// the container, as dockerd has it (moby v20.10.24 daemon/daemon_unix.go initCgroupsPath).
+fn hand_down_real_time(top: &Path, path: &Path, limits: &Limits) -> Result<(), CgroupError> {
+    let Some(runtime) = limits.real_time_runtime else { return Ok(()) };
+    let above: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| *folder != top).collect();
+    for folder in above.into_iter().rev() {
+        let file = folder.join("cpu.rt_runtime_us");
+        let has = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<i64>().ok());
+        if has.is_some_and(|has| has < runtime) {
+            if let Some(period) = limits.real_time_period {
+                write(&folder.join("cpu.rt_period_us"), &period.to_string())?;
+            }
+            write(&file, &runtime.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// A new cpuset is empty and takes no process: each folder on the way takes what the one above has.
@@ -113,6 +162,7 @@ fn warn_of_missing(spec: &Spec, all: &[Hierarchy], warnings: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Throttle;
 
     #[test]
     fn limits_become_the_kernels_files() {
@@ -130,6 +180,39 @@ mod tests {
         assert_eq!(said("pids"), ["pids.max=max"]);
         assert_eq!(said("cpu"), ["cpu.shares=512"]);
         assert_eq!(said("freezer"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn throttles_of_devices_are_written_one_by_one() {
+        let throttle = |minor, what, value| Throttle { major: 7, minor, what, value };
+        let limits = Limits {
+            throttles: vec![
+                throttle(0, Throttled::ReadBytes, 1 << 20),
+                throttle(1, Throttled::ReadBytes, 2 << 20),
+                throttle(0, Throttled::WriteBytes, 5),
+                throttle(0, Throttled::Reads, 6),
+                throttle(0, Throttled::Writes, 7),
+                throttle(0, Throttled::Weight, 300),
+            ],
+            real_time_runtime: Some(9_000),
+            real_time_period: Some(1_000_000),
+            ..Limits::default()
+        };
+        let said = |controller| {
+            settings(controller, &limits).into_iter().map(|(file, value)| format!("{file}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said("blkio"),
+            [
+                "blkio.throttle.read_bps_device=7:0 1048576",
+                "blkio.throttle.read_bps_device=7:1 2097152",
+                "blkio.throttle.write_bps_device=7:0 5",
+                "blkio.throttle.read_iops_device=7:0 6",
+                "blkio.throttle.write_iops_device=7:0 7",
+                "blkio.weight_device=7:0 300",
+            ]
+        );
+        assert_eq!(said("cpu"), ["cpu.rt_period_us=1000000", "cpu.rt_runtime_us=9000"]);
     }
 
     #[test]

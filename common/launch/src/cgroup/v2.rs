@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{CgroupError, device, folder, make, write};
-use crate::spec::{Limits, Spec};
+use crate::spec::{Limits, Spec, Throttled};
 
 pub fn create(
     spec: &Spec,
@@ -23,6 +23,7 @@ pub fn create(
             warnings.push(format!("this host does not keep '{file}'; the limit is not kept"));
         }
     }
+    warnings.extend(without_file(&spec.limits));
     if let Err(error) = device::attach(&path, &spec.device_rules) {
         warnings.push(format!("devices are not restricted: {error}"));
     }
@@ -67,8 +68,34 @@ fn settings(limits: &Limits) -> Vec<(&'static str, String)> {
     put("cpuset.cpus", given(&limits.cpuset_cpus));
     put("cpuset.mems", given(&limits.cpuset_mems));
     put("pids.max", limits.pids.map(|number| if number < 0 { "max".into() } else { number.to_string() }));
-    put("io.weight", limits.blkio_weight.map(|weight| (1 + (u64::from(weight) - 10) * 9999 / 990).to_string()));
+    put("io.weight", limits.blkio_weight.map(|weight| io_weight(weight.into()).to_string()));
+    for limit in &limits.throttles {
+        let device = format!("{}:{}", limit.major, limit.minor);
+        let (file, value) = match limit.what {
+            Throttled::ReadBytes => ("io.max", format!("rbps={}", limit.value)),
+            Throttled::WriteBytes => ("io.max", format!("wbps={}", limit.value)),
+            Throttled::Reads => ("io.max", format!("riops={}", limit.value)),
+            Throttled::Writes => ("io.max", format!("wiops={}", limit.value)),
+            Throttled::Weight => ("io.weight", io_weight(limit.value).to_string()),
+        };
+        put(file, Some(format!("{device} {value}")));
+    }
     out
+}
+
+/// What version 2 has no file for.
+fn without_file(limits: &Limits) -> impl Iterator<Item = String> {
+    let lost = [
+        ("memory swappiness", limits.memory_swappiness.is_some()),
+        ("disabling of the OOM killer", limits.oom_kill_disable),
+        ("real-time processor limits", limits.real_time_runtime.is_some() || limits.real_time_period.is_some()),
+    ];
+    lost.into_iter().filter(|(_, asked)| *asked).map(|(what, _)| format!("cgroups of version 2 have no {what}"))
+}
+
+/// A weight of 10 to 1000 as one of 1 to 10,000.
+fn io_weight(weight: u64) -> u64 {
+    1 + (weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
 /// Version 1 counts memory and swap together, version 2 swap alone.
@@ -88,6 +115,7 @@ fn weight(shares: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Throttle;
 
     #[test]
     fn limits_become_the_kernels_files() {
@@ -98,6 +126,12 @@ mod tests {
             cpu_quota: Some(50_000),
             pids: Some(7),
             blkio_weight: Some(1000),
+            throttles: vec![
+                Throttle { major: 8, minor: 0, what: Throttled::ReadBytes, value: 1048576 },
+                Throttle { major: 8, minor: 0, what: Throttled::Writes, value: 9 },
+                Throttle { major: 8, minor: 16, what: Throttled::Weight, value: 10 },
+            ],
+            memory_swappiness: Some(0),
             ..Limits::default()
         };
         let said: Vec<String> = settings(&limits).into_iter().map(|(file, value)| format!("{file}={value}")).collect();
@@ -109,8 +143,12 @@ mod tests {
                 "cpu.weight=39",
                 "cpu.max=50000 100000",
                 "pids.max=7",
-                "io.weight=10000"
+                "io.weight=10000",
+                "io.max=8:0 rbps=1048576",
+                "io.max=8:0 wiops=9",
+                "io.weight=8:16 1",
             ]
         );
+        assert_eq!(without_file(&limits).collect::<Vec<_>>(), ["cgroups of version 2 have no memory swappiness"]);
     }
 }

@@ -1,10 +1,10 @@
 //! Who the first process is: the host's name, limits, capabilities, user, filter. In an order that leaves no gap.
 
-use rustix::system;
+use rustix::{fs, system};
 
 use super::{Refusal, Step};
 use crate::seccomp;
-use crate::spec::{Namespace, Process, Rlimit, Seccomp, Spec};
+use crate::spec::{Namespace, Process, Rlimit, Seccomp, Spec, User};
 use crate::sys;
 
 /// Sets the host and domain name, where the container has its own.
@@ -17,6 +17,19 @@ pub fn name_host(spec: &Spec) -> Result<(), Refusal> {
         system::setdomainname(spec.domainname.as_bytes()).step("cannot set the domain name")?;
     }
     Ok(())
+}
+
+/// Gives the user the pipes or the terminal that the program gets, so that it can open `/dev/stdout`, as runc has it (v1.1.5
+/// libcontainer/init_linux.go fixStdioPermissions). `/dev/null` stays whose it is; where a file system refuses, no harm is done.
+pub fn own_streams(user: &User) {
+    use rustix::stdio;
+    for fd in [stdio::stdin(), stdio::stdout(), stdio::stderr()] {
+        let kind = fs::fstat(fd).map(|stat| fs::FileType::from_raw_mode(stat.st_mode));
+        let is_null = fs::fstat(fd).is_ok_and(|stat| stat.st_rdev == fs::makedev(1, 3));
+        if kind.is_ok_and(|kind| matches!(kind, fs::FileType::Fifo | fs::FileType::CharacterDevice)) && !is_null {
+            let _ = fs::fchown(fd, Some(fs::Uid::from_raw(user.uid)), None);
+        }
+    }
 }
 
 /// Gives up everything that the program is not to have. Afterwards only its working directory is entered and it runs.

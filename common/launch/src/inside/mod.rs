@@ -106,6 +106,7 @@ fn build(spec: &Spec, streams: Streams, scratch: &Path, mut go: File) -> Result<
     mounts::finish(spec, &null)?;
     identity::name_host(spec)?;
     use_streams(streams)?;
+    identity::own_streams(&spec.process.user);
     exec::make_working_directory(&spec.process)?;
     root::close(&spec.root)?;
     identity::give_up_rights(&spec.process)?;
