@@ -192,32 +192,6 @@ fn attached_input_and_output_pass_through() {
 }
 
 #[test]
-fn what_a_killed_process_of_ours_left_is_swept() {
-    let Some(home) = home() else { return };
-    started(&home, "alone", &[], &["sleep", "100"]);
-    let id = home.inspect("alone", "{{.Id}}");
-    let beside = home.beside("alone").to_string();
-    let pid = home.inspect("alone", "{{.State.Pid}}");
-    let kill =
-        |pid: &str| assert!(std::process::Command::new("kill").args(["-9", pid]).status().is_ok_and(|it| it.success()));
-    kill(&beside);
-    std::thread::sleep(Duration::from_millis(100));
-    // The container goes on, and can be ended.
-    assert_eq!(home.ok("exec", &["alone", "echo", "here"]), "here");
-    kill(&pid);
-    std::thread::sleep(Duration::from_millis(200));
-    let (_, said) = home.refused("start", &["nosuch"]);
-    assert!(said.contains(&format!("swept what was left of container {}", &id[..12])), "{said}");
-    assert!(!std::path::Path::new(&format!("/run/dockless/{id}")).exists());
-    assert_eq!(home.inspect("alone", STATE), "exited 255");
-    home.ok("start", &["alone"]);
-    kill(&home.beside("alone").to_string());
-    home.ok("rm", &["-f", "alone"]);
-    assert_eq!(home.ok("ps", &["-aq"]), "");
-    assert!(!std::path::Path::new(&format!("/run/dockless/{id}")).exists());
-}
-
-#[test]
 fn processes_and_numbers_of_a_container_are_shown() {
     let Some(home) = home() else { return };
     started(&home, "seen", &["-m", "64m"], &["sh", "-c", "sleep 100; true"]);

@@ -12,6 +12,7 @@ use lifecycle::create::{self, Wanted};
 use lifecycle::keys::Keys;
 use lifecycle::live::{self, Life, Raw};
 use lifecycle::{LifeError, begin, network, runtime};
+use serde_json::json;
 
 use crate::args::Args;
 use crate::plan::{self, Plan, Subject};
@@ -110,7 +111,9 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     only_what_is_attached(args)?;
     let (streams, socket, ends) = begin::streams(plan.spec.process.terminal, input)?;
     let mut connected = false;
+    folder.remember(json!({ "cgroup-parent": plan.spec.cgroup_parent }))?;
     let connect = |pid| {
+        folder.remember(json!({ "pid": pid, "since": launch::now().seconds }))?;
         let made = begin::connect(&plan.inspect, &networks, &plan.id, pid, folder.path(), &plan.links)?;
         made.warnings.iter().for_each(|warning| warn(warning));
         connected = network::is_wanted(&plan.inspect);

@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use hostfs::Wait;
+use launch::Started;
+use launch::cgroup::Cgroup;
 use launch::relay::{Ends, Manner, Signals};
+use launch::spec::Namespace;
 use logfile::write::Writer;
-use serde_json::Value;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde_json::{Value, json};
 
 use crate::clients::{Clients, Wish};
 use crate::error::{LifeError, at};
@@ -13,7 +18,7 @@ use crate::health::{Change, Health};
 use crate::live::{Life, Told};
 use crate::packer::Beside;
 use crate::supervise::{self, Over, Run};
-use crate::{begin, events, network, record, runtime};
+use crate::{begin, events, network, pipes, record, runtime};
 
 /// A container and all that its attending process holds for it, from its first start to its end for good.
 pub struct Attendance<'a> {
@@ -35,7 +40,16 @@ impl<'a> Attendance<'a> {
     pub fn new(life: &'a Life<'a>, ready: begin::Ready) -> Result<Attendance<'a>, LifeError> {
         let folder = runtime::Folder::make(life.id.as_str())?;
         let root = life.root.canonicalize().map_err(at("open", life.root))?;
-        folder.remember(&root, &ready.spec.cgroup_parent)?;
+        folder.remember(json!({ "root": root.to_string_lossy(), "cgroup-parent": ready.spec.cgroup_parent }))?;
+        Attendance::in_folder(life, ready, folder)
+    }
+
+    /// As [`Attendance::new`], in a folder that is had already.
+    pub fn in_folder(
+        life: &'a Life<'a>,
+        ready: begin::Ready,
+        folder: runtime::Folder,
+    ) -> Result<Attendance<'a>, LifeError> {
         let door = folder.path().join(runtime::DOOR);
         let clients = Clients::open(&door).map_err(at("listen at", &door))?;
         let own = own_folder(life);
@@ -52,25 +66,44 @@ impl<'a> Attendance<'a> {
         loop {
             let since = Instant::now();
             let over = self.one_run(manner, told)?;
-            let Some(pause) = self.write_end(&over, since)? else { return Ok(over.status) };
-            let wishes = self.clients.wait(pause);
-            if wishes.iter().any(|wish| matches!(wish, Wish::Enough(_))) || self.is_stopped() {
-                self.removes &= !wishes.contains(&Wish::Enough(true));
-                self.update(record::rests)?;
-                return Ok(over.status);
+            if let Some(status) = self.after(&over, since)? {
+                return Ok(status);
             }
         }
     }
 
+    /// As [`Attendance::until_its_end`] for one that runs already, whose process is `pid`; somebody else attended it so far.
+    pub fn taken_over(&mut self, pid: i32, facts: &Value, told: &mut Told) -> Result<u8, LifeError> {
+        let since = Instant::now();
+        let over = self.rest_of_run(pid, facts, told)?;
+        match self.after(&over, since)? {
+            Some(status) => Ok(status),
+            None => self.until_its_end(ALONE, told),
+        }
+    }
+
+    /// What comes after a run: its end is written, and a pause before the next one. Returns the status where none follows.
+    fn after(&mut self, over: &Over, since: Instant) -> Result<Option<u8>, LifeError> {
+        let Some(pause) = self.write_end(over, since)? else { return Ok(Some(over.status)) };
+        let wishes = self.clients.wait(pause);
+        if wishes.iter().any(|wish| matches!(wish, Wish::Enough(_))) || self.is_stopped() {
+            self.removes &= !wishes.contains(&Wish::Enough(true));
+            self.update(record::rests)?;
+            return Ok(Some(over.status));
+        }
+        Ok(None)
+    }
+
     fn one_run(&mut self, manner: Manner, told: &mut Told) -> Result<Over, LifeError> {
         let (root, id) = (self.life.root, self.life.id);
-        let signals = Signals::take().map_err(|error| LifeError::Machine("take signals", error))?;
+        let signals = taken_signals()?;
         let config = &self.ready.inspect["Config"];
         let open = manner.input || config["OpenStdin"].as_bool().unwrap_or(false);
-        let stdin_once = config["StdinOnce"].as_bool().unwrap_or(false);
         let (streams, socket, ends) = begin::streams(self.ready.spec.process.terminal, open)?;
+        let (streams, numbers) = pipes::keep(streams)?;
+        self.folder.remember(json!({ "pipes": numbers }))?;
         let health = self.health.as_mut().map(|health| health.begin().record);
-        let mut started = begin::start(root, id, &self.ready, streams, &self.folder, |own| {
+        let started = begin::start(root, id, &self.ready, streams, &self.folder, |own| {
             own["State"]["Health"] = health.unwrap_or_default();
         })?;
         events::tell(root, &self.ready.inspect, "start", &[]);
@@ -80,6 +113,32 @@ impl<'a> Attendance<'a> {
             Some(socket) => Ends::Terminal(begin::receive_terminal(&socket)?),
             None => ends,
         };
+        self.follow(started, ends, manner, &signals)
+    }
+
+    /// Goes on with a run that another process began.
+    fn rest_of_run(&mut self, pid: i32, facts: &Value, told: &mut Told) -> Result<Over, LifeError> {
+        let signals = taken_signals()?;
+        let number = Pid::from_raw(pid).ok_or_else(|| LifeError::NotRunning(self.life.id.to_string()))?;
+        let handle = pidfd_open(number, PidfdFlags::empty())
+            .map_err(|errno| LifeError::Machine("open the container's process", errno.into()))?;
+        let cgroup = Cgroup::of(self.life.id.as_str(), &self.ready.spec.cgroup_parent);
+        let ends = pipes::find(&[vec![pid], cgroup.processes()].concat(), &facts["pipes"]);
+        if let Some(health) = &mut self.health {
+            health.begin();
+        }
+        told.runs();
+        self.follow(Started { pid, handle, cgroup, warnings: Vec::new() }, ends, ALONE, &signals)
+    }
+
+    fn follow(
+        &mut self,
+        mut started: Started,
+        ends: Ends,
+        manner: Manner,
+        signals: &Signals,
+    ) -> Result<Over, LifeError> {
+        let (root, id) = (self.life.root, self.life.id);
         let inspect = &self.ready.inspect;
         let mut healthy = |change: Change| {
             // A check more or less: the container does not end for it where the root cannot be written now.
@@ -92,17 +151,21 @@ impl<'a> Attendance<'a> {
             started: &mut started,
             ends,
             manner,
-            signals: &signals,
+            signals,
             stop_signal: self.ready.spec.process.stop_signal,
             log: &mut self.log,
             clients: &mut self.clients,
-            stdin_once,
+            stdin_once: inspect["Config"]["StdinOnce"].as_bool().unwrap_or(false),
             health: self.health.as_mut(),
             healthy: &mut healthy,
         };
         let mut over = supervise::to_its_end(run).map_err(|error| LifeError::Machine("follow the container", error))?;
         over.out_of_memory =
             started.cgroup.read(&["memory.oom_control", "memory.events"]).is_some_and(|text| counts_kills(&text));
+        if self.ready.spec.namespaces.pid != Namespace::New {
+            // With a process namespace of its own, the others ended with the first.
+            started.cgroup.kill();
+        }
         started.cgroup.remove();
         if network::is_wanted(&self.ready.inspect) {
             network::disconnect(id)?;
@@ -125,13 +188,19 @@ impl<'a> Attendance<'a> {
         if over.enough == Some(true) {
             self.removes = false;
         }
+        if self.removes {
+            // Nobody reads the record of what is about to go.
+            let removed = self.remove();
+            self.clients.end(over.status);
+            return removed.map(|()| None);
+        }
         let health = self.health.as_mut().map(Health::end);
         let connected = network::is_wanted(&self.ready.inspect);
         let mut pause = None;
-        let (restarts, removes) = (&mut self.restarts, self.removes);
+        let restarts = &mut self.restarts;
         let change = |own: &mut Value| {
             let stopped = over.enough.is_some() || own["HasBeenManuallyStopped"].as_bool().unwrap_or(false);
-            pause = restarts.next(since, over.status, stopped).filter(|_| !removes);
+            pause = restarts.next(since, over.status, stopped);
             if connected {
                 record::disconnected(own);
             }
@@ -148,6 +217,15 @@ impl<'a> Attendance<'a> {
         written.map(|()| pause)
     }
 
+    /// Removes the container, which has ended for good.
+    pub fn remove(&mut self) -> Result<(), LifeError> {
+        let mut writer = layout::docker_content::write::Writer::open(self.life.root, Wait::Yes(&mut |_| ()))?;
+        writer.remove_ended(self.life.id, true)?;
+        self.removes = false;
+        events::tell(self.life.root, &self.ready.inspect, "destroy", &[]);
+        Ok(())
+    }
+
     fn is_stopped(&self) -> bool {
         let record = begin::raw(&own_folder(self.life));
         record.is_ok_and(|record| record["HasBeenManuallyStopped"].as_bool().unwrap_or(false))
@@ -156,6 +234,13 @@ impl<'a> Attendance<'a> {
     fn update(&self, change: impl FnOnce(&mut Value)) -> Result<(), LifeError> {
         begin::update(self.life.root, self.life.id, change)
     }
+}
+
+/// How a process behaves that nobody sees.
+pub const ALONE: Manner = Manner { input: false, output: false, signals: false };
+
+fn taken_signals() -> Result<Signals, LifeError> {
+    Signals::take().map_err(|error| LifeError::Machine("take signals", error))
 }
 
 fn own_folder(life: &Life) -> PathBuf {

@@ -13,7 +13,7 @@ use launch::{Started, Streams};
 use layout::docker_content::write::{ContainerPlace, Writer};
 use model::{Container, Finding};
 use rustix::pipe::{PipeFlags, pipe_with};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{LifeError, at};
 use crate::links::Line;
@@ -140,6 +140,7 @@ pub fn start(
     let own = root.join("containers").join(id.as_str());
     make_etc(&own, &ready.inspect)?;
     let started = launch::start(&ready.spec, streams, folder.path(), |pid| {
+        folder.remember(json!({ "pid": pid, "since": launch::now().seconds }))?;
         connected = connect(&ready.inspect, &ready.networks, id, pid, &own, &ready.links)?;
         Ok(())
     });

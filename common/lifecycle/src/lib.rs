@@ -2,7 +2,7 @@
 //! of ours beside it, which writes its log and its record.
 //!
 //! In reading order: [`runtime`] (what lies in `/run`), [`files`] (its layers and its `/etc`), [`mounts`], [`network`],
-//! [`peers`] and [`links`] (what it has of others), [`record`] (what is written of it), [`create`], [`begin`]; then [`supervise`] (one run, and all who have to do with it:
+//! [`peers`] and [`links`] (what it has of others), [`record`] (what is written of it), [`create`], [`begin`] with its [`pipes`]; then [`supervise`] (one run, and all who have to do with it:
 //! [`clients`], [`health`], the log and its [`packer`]), [`attend`] (run after run), [`live`] (all of it), [`sweep`] (what a
 //! killed one left), [`end`]; and from outside [`client`] (somebody attached, by the words of [`talk`] and the [`keys`] that
 //! leave) and [`events`]. Programs only decide what is wanted and print.
@@ -26,6 +26,7 @@ pub mod mounts;
 pub mod network;
 mod packer;
 pub mod peers;
+mod pipes;
 pub mod record;
 pub mod runtime;
 pub mod supervise;

@@ -6,17 +6,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use host::Host;
-use hostfs::Wait;
 use launch::relay::{Manner, Signals};
 use launch::sys::{self, Cloned};
-use layout::docker_content::write::Writer;
 use model::Id;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde_json::{Value, json};
 
-use crate::attend::Attendance;
+use crate::attend::{ALONE, Attendance};
 use crate::client::{self, Attached, Parted};
 use crate::keys::Keys;
-use crate::{LifeError, begin, events, sweep};
+use crate::runtime::{self, Left};
+use crate::{LifeError, begin, sweep};
 
 /// Which container lives, and how it is attended.
 pub struct Life<'a> {
@@ -45,7 +45,7 @@ pub fn attended(life: &Life) -> Result<u8, LifeError> {
     let manner = Manner { input: life.input, output: true, signals: life.signals };
     let mut attendance = Attendance::new(life, ready)?;
     let over = attendance.until_its_end(manner, &mut Told::nobody(life.warn));
-    cleared(life, &attendance)?;
+    cleared(&mut attendance)?;
     over
 }
 
@@ -78,6 +78,10 @@ fn through_a_terminal(life: &Life, ready: begin::Ready) -> Result<u8, LifeError>
 /// Reads all that is needed, with nothing written and nobody started; what was left behind by others goes first.
 fn prepare(life: &Life) -> Result<begin::Ready, LifeError> {
     sweep::all(life.warn);
+    read(life)
+}
+
+fn read(life: &Life) -> Result<begin::Ready, LifeError> {
     let files = |error: Box<dyn std::error::Error + Send + Sync>| LifeError::Files(error);
     let host = Host::open(life.root).map_err(|error| files(error.into()))?;
     let (container, _) = host.container(life.id.as_str()).map_err(|error| files(error.into()))?;
@@ -129,9 +133,8 @@ fn stay(life: &Life, ready: begin::Ready, person: Option<OwnedFd>, pipe: fs::Fil
     let attendance = alone.and_then(|()| Attendance::new(&own, ready));
     let done = attendance.and_then(|mut attendance| {
         person.into_iter().for_each(|person| attendance.clients.add(person, true, true));
-        let manner = Manner { input: false, output: false, signals: false };
-        let over = attendance.until_its_end(manner, &mut told);
-        cleared(&own, &attendance)?;
+        let over = attendance.until_its_end(ALONE, &mut told);
+        cleared(&mut attendance)?;
         over
     });
     // Once it ran, nobody listens any more; what went wrong later stands in the record.
@@ -192,13 +195,84 @@ fn leave_the_person() -> Result<(), LifeError> {
     rustix::process::chdir("/").map_err(machine)
 }
 
-/// Removes a container that does not outlive its end.
-fn cleared(life: &Life, attendance: &Attendance) -> Result<(), LifeError> {
-    if attendance.removes {
-        Writer::open(life.root, Wait::Yes(&mut |_| ()))?.remove_container(life.id.as_str(), true)?;
-        events::tell(life.root, &attendance.ready.inspect, "destroy", &[]);
+/// Removes a container that does not outlive its end and that is still there: one that never ran, or that was stopped
+/// between two runs.
+fn cleared(attendance: &mut Attendance) -> Result<(), LifeError> {
+    if attendance.removes { attendance.remove() } else { Ok(()) }
+}
+
+// Taking over ---------------------------------------------------------------------------------------------------------
+
+/// Gives a living container whose attending process was killed another one, which goes on from here: with the log where the
+/// pipes can be found again, and with the exit status where the kernel tells it. Returns whether that one is there.
+pub fn take_over(left: Left) -> Result<(), LifeError> {
+    let machine = |error| LifeError::Machine("start a process", error);
+    let (heard, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|errno| LifeError::Machine("make a pipe", errno.into()))?;
+    match sys::clone(0, None).map_err(machine)? {
+        Cloned::Child => {
+            // One more between: whoever called may live long, and does not wait for what it did not start.
+            match sys::clone(0, None) {
+                Ok(Cloned::Child) => go_on(left, tell.into()),
+                _ => left.give(),
+            }
+            sys::exit_now(0)
+        }
+        Cloned::Parent { handle, .. } => {
+            drop(tell);
+            let _ = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED);
+            let mut word = String::new();
+            let read = fs::File::from(heard).read_to_string(&mut word);
+            left.give();
+            read.map_err(|error| LifeError::Machine("hear of the container", error))?;
+            let word: Value = serde_json::from_str(&word).unwrap_or_default();
+            if word["runs"] == true {
+                return Ok(());
+            }
+            let why = word["why"].as_str().unwrap_or("the process beside it ended").to_string();
+            Err(LifeError::Told { status: 125, why })
+        }
     }
-    Ok(())
+}
+
+/// The process that goes on.
+fn go_on(left: Left, pipe: fs::File) {
+    let mut told = Told { pipe: Some(pipe), warnings: Vec::new(), warn: &|_| () };
+    let id = left.id.clone();
+    let Some(root) = left.root.clone() else { return left.give() };
+    let life = Life {
+        root: &root,
+        id: &id,
+        input: false,
+        signals: false,
+        remove: false,
+        keys: Keys::default(),
+        warn: &|_| (),
+    };
+    let facts = left.facts.clone();
+    let ready = leave_the_person().and_then(|()| read(&life)).and_then(|ready| {
+        let record = begin::raw(&root.join("containers").join(id.as_str()))?;
+        let pid = runtime::living(&record).ok_or_else(|| LifeError::NotRunning(id.to_string()))?;
+        Ok((ready, pid))
+    });
+    let (ready, pid) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            left.give();
+            return told.failed(&error);
+        }
+    };
+    let folder = left.take();
+    // The door of the one before.
+    let _ = fs::remove_file(folder.path().join(runtime::DOOR));
+    let done = Attendance::in_folder(&life, ready, folder).and_then(|mut attendance| {
+        let over = attendance.taken_over(pid, &facts, &mut told);
+        cleared(&mut attendance)?;
+        over
+    });
+    if let Err(error) = done {
+        told.failed(&error);
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hostfs::process::Process;
 use model::Id;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock};
 use serde_json::{Value, json};
 
 use crate::error::{LifeError, at};
@@ -23,7 +23,8 @@ const LIFE: &str = "life.json";
 /// when this is dropped.
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    /// `None` once somebody else has the folder.
+    lock: Option<File>,
 }
 
 /// What is known of a container whose folder was left behind.
@@ -34,6 +35,8 @@ pub struct Left {
     pub root: Option<PathBuf>,
     /// The cgroup above its own.
     pub cgroup_parent: String,
+    /// All that was written down of it.
+    pub facts: Value,
     folder: Folder,
 }
 
@@ -42,11 +45,13 @@ impl Folder {
     pub fn make(id: &str) -> Result<Folder, LifeError> {
         let path = place(id);
         for _ in 0..20 {
-            DirBuilder::new().recursive(true).mode(0o700).create(path.join("root")).map_err(at("make", &path))?;
+            if let Some(folder) = Folder::fresh(&path)? {
+                return Ok(folder);
+            }
             match Folder::take(path.clone()) {
                 // Still the one that has the name: a sweep may have taken it for left behind before it was locked.
                 Ok(Some(folder)) if folder.path.join("root").is_dir() => return Ok(folder),
-                Ok(Some(folder)) => std::mem::forget(folder),
+                Ok(Some(mut folder)) => folder.lock = None,
                 Ok(None) => {}
                 Err(LifeError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -57,13 +62,29 @@ impl Folder {
         Err(LifeError::Attended(id.to_string()))
     }
 
+    /// A new one; `None` where there is one. It has its name only once it is locked, so that no sweep takes it for left behind.
+    fn fresh(path: &Path) -> Result<Option<Folder>, LifeError> {
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        DirBuilder::new().recursive(true).mode(0o700).create(new.join("root")).map_err(at("make", &new))?;
+        let Some(mut folder) = Folder::take(new)? else { return Ok(None) };
+        let named = rustix::fs::renameat_with(CWD, &folder.path, CWD, path, RenameFlags::NOREPLACE);
+        match named {
+            Ok(()) => {
+                folder.path = path.to_path_buf();
+                Ok(Some(folder))
+            }
+            Err(rustix::io::Errno::EXIST) => Ok(None),
+            Err(errno) => Err(at("make", path)(errno.into())),
+        }
+    }
+
     /// Takes a folder that is there, where no living process has it.
     fn take(path: PathBuf) -> Result<Option<Folder>, LifeError> {
         let place = path.join(LOCK);
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&place).map_err(at("open", &place))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Folder { path, _lock: lock })),
+            Ok(()) => Ok(Some(Folder { path, lock: Some(lock) })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(at("lock", place)(errno.into())),
         }
@@ -80,14 +101,33 @@ impl Folder {
         fs::write(&path, text).map_err(at("write", &path))
     }
 
-    /// Writes down what a later sweep has to know.
-    pub fn remember(&self, root: &Path, cgroup_parent: &str) -> Result<(), LifeError> {
-        self.write(LIFE, &json!({ "root": root.to_string_lossy(), "cgroup-parent": cgroup_parent }).to_string())
+    /// Writes down what a later sweep has to know, beside what was written before.
+    pub fn remember(&self, more: Value) -> Result<(), LifeError> {
+        let mut all = facts(&self.path);
+        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+            all.extend(more);
+        }
+        // Under another name first: a sweep must find all of it.
+        let name = format!("{LIFE}.new");
+        self.write(&name, &all.to_string())?;
+        let path = self.path.join(LIFE);
+        fs::rename(self.path.join(name), &path).map_err(at("write", &path))
     }
+}
+
+fn facts(folder: &Path) -> Value {
+    let known = fs::read(folder.join(LIFE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    known.filter(Value::is_object).unwrap_or_else(|| json!({}))
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        if self.lock.is_none() {
+            return;
+        }
+        // What another runtime was given is mounted here, in this process's own view: removed with the folder, the container's
+        // files would go too.
+        let _ = rustix::mount::unmount(self.path.join("root"), rustix::mount::UnmountFlags::DETACH);
         // Under another name first: nobody may find half of it, and put a lock of his own there.
         let gone = self.path.with_extension(format!("gone-{}", std::process::id()));
         let path = if fs::rename(&self.path, &gone).is_ok() { &gone } else { &self.path };
@@ -100,34 +140,45 @@ impl Drop for Folder {
 /// It goes when this is dropped, or stays after [`Left::leave`].
 pub fn left(id: &str) -> Option<Left> {
     let path = place(id);
-    let own = Id::new(id).filter(|_| path.is_dir() && !is_being_made(&path))?;
+    let own = Id::new(id).filter(|_| path.is_dir())?;
     let folder = Folder::take(path).ok()??;
-    let life: Value =
-        fs::read(folder.path.join(LIFE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let facts = facts(&folder.path);
     Some(Left {
         id: own,
-        root: life["root"].as_str().map(PathBuf::from),
-        cgroup_parent: life["cgroup-parent"].as_str().unwrap_or_default().to_string(),
+        root: facts["root"].as_str().map(PathBuf::from),
+        cgroup_parent: facts["cgroup-parent"].as_str().unwrap_or_default().to_string(),
+        facts,
         folder,
     })
 }
 
-/// Whether somebody may be about to lock a folder: it is new, and holds nothing to know yet.
-fn is_being_made(path: &Path) -> bool {
-    let is_new = |time: std::time::SystemTime| time.elapsed().is_ok_and(|age| age.as_secs() < MAKING);
-    !path.join(LIFE).exists() && path.metadata().and_then(|stat| stat.modified()).is_ok_and(is_new)
-}
-
-/// Seconds that pass at most between the making of a folder and what is written into it.
-const MAKING: u64 = 60;
-
 impl Left {
     /// Leaves the folder where it is.
     pub fn leave(self) {
-        // The lock goes, the folder does not.
-        let Folder { path: _, _lock } = &self.folder;
-        let _ = flock(_lock, FlockOperation::Unlock);
-        std::mem::forget(self.folder);
+        self.give();
+    }
+
+    /// Has it as one's own, as whoever attends the container.
+    pub fn take(self) -> Folder {
+        self.folder
+    }
+
+    /// Leaves it to a process that was forked meanwhile and has it too: the lock goes with the last of them.
+    pub fn give(self) {
+        let mut folder = self.folder;
+        folder.lock = None;
+    }
+}
+
+/// Removes what was left of folders whose making or removal was cut short.
+pub fn sweep() {
+    for entry in fs::read_dir(top()).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let pid = name.split_once(".gone-").or_else(|| name.split_once(".new-"));
+        let worker = pid.and_then(|(_, pid)| pid.parse::<u32>().ok());
+        if worker.is_some_and(|pid| Process::of(pid).is_none()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
