@@ -9,7 +9,7 @@ use model::{Finding, HostPath};
 use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::dir::Dir;
+use crate::dir::{Dir, DirEntry};
 use crate::error::{Problem, ReadError};
 use crate::file::File;
 use crate::os::{self, Links};
@@ -167,6 +167,11 @@ impl Root {
     /// Reads a whole record; no symbolic link is followed, and more than `limit` bytes are refused.
     pub fn read(&self, path: &HostPath, limit: u64) -> Result<Vec<u8>, ReadError> {
         self.open_file(path)?.read_all(limit).map_err(|problem| ReadError::new(path, problem))
+    }
+
+    /// What lies in a folder, in no order; no symbolic link is followed on the way.
+    pub fn entries(&self, path: &HostPath) -> Result<Vec<DirEntry>, ReadError> {
+        self.open_dir(path)?.entries().map_err(|problem| ReadError::new(path, problem))
     }
 
     /// The target of a symbolic link.

@@ -33,10 +33,7 @@ pub(crate) fn of(store: &Store, id: &Id) -> HostPath {
 pub(crate) fn ids(root: &Root, home: &HostPath) -> Found<Vec<Id>> {
     let path = home.join("containers");
     let mut findings = Vec::new();
-    let entries = match root
-        .open_dir(&path)
-        .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }))
-    {
+    let entries = match root.entries(&path) {
         Ok(entries) => entries,
         Err(error) if error.is_missing() => return Default::default(),
         Err(error) => {

@@ -101,10 +101,7 @@ fn rows(root: &Root, path: &HostPath, notes: &mut Notes) -> BTreeMap<String, Row
 /// The names that have a folder.
 fn folders(root: &Root, store: &Store, notes: &mut Notes) -> Vec<String> {
     let path = folder(store);
-    let listed = root
-        .open_dir(&path)
-        .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
-    let entries = match listed {
+    let entries = match root.entries(&path) {
         Ok(entries) => entries,
         Err(error) if error.is_missing() => return Vec::new(),
         Err(error) => {

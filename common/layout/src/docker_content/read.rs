@@ -70,10 +70,7 @@ pub(crate) fn names(root: &Root, store: &Store, notes: &mut Notes) -> Names {
 /// The ids that have a config, sorted.
 fn image_ids(root: &Root, store: &Store, findings: &mut Vec<Finding>) -> Vec<Id> {
     let path = image_store(store).join("imagedb/content/sha256");
-    let listed = root
-        .open_dir(&path)
-        .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
-    let entries = match listed {
+    let entries = match root.entries(&path) {
         Ok(entries) => entries,
         Err(error) => {
             // A store that never had an image has the folder all the same (image/fs.go NewFSStoreBackend).

@@ -85,11 +85,7 @@ impl<'a> Graph<'a> {
     /// The ids that have a folder, sorted.
     fn ids(&self, findings: &mut Vec<Finding>) -> Vec<Id> {
         let path = self.store.home.join("graph");
-        let listed = self
-            .root
-            .open_dir(&path)
-            .and_then(|dir| dir.entries().map_err(|problem| hostfs::ReadError { path: path.clone(), problem }));
-        let entries = match listed {
+        let entries = match self.root.entries(&path) {
             Ok(entries) => entries,
             Err(error) => {
                 findings.push(
