@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use cli::Outcome;
 use cli::table::Table;
 use wire::Family;
-use wire::change::{foreign_bridges, ip_tables_that_drop};
+use wire::change::{foreign_bridges, guard, ip_tables_that_drop};
 use wire::live::{Live, sysctl};
 use wire::netlink::Socket;
 use wire::state::{State, Store, Undo};
@@ -31,7 +31,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let checks = [
         forwarding(),
         policies(&live, &state),
-        guards(&live),
+        guards(&live, &state),
         engines(),
         bridges(&live, &state),
         names(&live),
@@ -93,15 +93,11 @@ fn policies(live: &Live, state: &State) -> Vec<Check> {
     checks
 }
 
-fn guards(live: &Live) -> Vec<Check> {
-    let mut checks = Vec::new();
-    if !survey::processes_here("firewalld").is_empty() {
-        let advice = "firewall-cmd --zone=trusted --add-interface=docker0 (and each other bridge of ours)";
-        checks.push(check("firewall", "firewalld runs", advice));
-    }
+fn guards(live: &Live, state: &State) -> Vec<Check> {
+    let mut checks = firewalld(live, state);
     let saved = survey::saved(Family::V4);
     if saved.chains.keys().any(|(_, chain)| chain.starts_with("ufw-")) {
-        checks.push(check("firewall", "ufw has rules", "run net up again after each ufw reload"));
+        checks.push(check("firewall", "ufw has rules; those of net up in FORWARD stay over its reloads", ""));
     }
     let legacy =
         fs::read_to_string("/proc/thread-self/net/ip_tables_names").is_ok_and(|names| !names.trim().is_empty());
@@ -112,6 +108,26 @@ fn guards(live: &Live) -> Vec<Check> {
         checks.push(check("firewall", "both iptables-legacy and iptables-nft have tables", advice));
     }
     checks
+}
+
+/// Firewalld rejects what comes from bridges that are in none of its zones.
+fn firewalld(live: &Live, state: &State) -> Vec<Check> {
+    if survey::processes_here("firewalld").is_empty() {
+        return Vec::new();
+    }
+    let zones = guard::zones(live, state);
+    let said = |(name, zone): &(String, Option<String>)| match zone.as_deref() {
+        None => check("firewall", format!("firewalld runs, and is not asked about {name}: it does not answer"), ""),
+        Some("") => {
+            let seen = format!("firewalld runs, {name} is in none of its zones: what comes from there is rejected");
+            check("firewall", seen, "run net up again: it puts the bridge into the zone trusted")
+        }
+        Some(zone) => check("firewall", format!("firewalld runs, {name} is in its zone {zone}"), ""),
+    };
+    match zones.is_empty() {
+        true => vec![check("firewall", "firewalld runs; net up puts its bridges into the zone trusted", "")],
+        false => zones.iter().map(said).collect(),
+    }
 }
 
 fn engines() -> Vec<Check> {

@@ -8,6 +8,8 @@ use std::io::Write;
 
 use cli::{Findings, Outcome, RootArg};
 use wire::config::Configs;
+use wire::live::Live;
+use wire::netlink::Socket;
 use wire::state::{State, Store, Undo};
 use wire::survey::{self, Saved};
 use wire::{Daemon, Dialect, Family, Plan, Selection};
@@ -29,8 +31,9 @@ pub fn run(args: &DiffArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     let saved = [survey::saved(Family::V4), survey::saved(Family::V6)];
     let plan = |dialect| wire::plan(&read.configs, &daemon, dialect, &of_others);
     lines.extend(dockers(&saved, args.dialect, &mut findings, &daemon, plan));
+    let live = Live::read(&Socket::route()?, &Socket::netfilter()?)?;
     let (expected, _) = plan(Dialect::Docker20);
-    lines.extend(conflicts::found(&expected, &state, &saved));
+    lines.extend(conflicts::found(&expected, &live, &state, &saved));
     let mut stdout = cli::stdout();
     lines.iter().try_for_each(|line| writeln!(stdout, "{line}"))?;
     stdout.flush()?;

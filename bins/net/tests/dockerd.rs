@@ -68,13 +68,19 @@ fn check(flags: &str, commands: &str) {
     lab::alone();
     let dir = tempfile::tempdir().unwrap();
     let flags: Vec<&str> = flags.split_whitespace().collect();
-    let daemon = Dockerd::with_flags(&dir.path().join("root"), &[&["-s", "vfs"], &flags[..]].concat());
+    let (root, flags_of_daemon) = (dir.path().join("root"), [&["-s", "vfs"], &flags[..]].concat());
+    let mut daemon = Dockerd::with_flags(&root, &flags_of_daemon);
     let tar = lab::image(dir.path());
     daemon.docker(&["import", "-c", "CMD [\"/bin/sleep\", \"100\"]", tar.to_str().unwrap(), "i"]);
     let objects = dir.path().join("inspect.json");
     for line in commands.lines().map(str::trim) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[0] {
+            "daemon" => {
+                drop(daemon);
+                daemon = Dockerd::with_flags(&root, &flags_of_daemon);
+                String::new()
+            }
             "run" => daemon.docker(&[&["run", "-d", "--stop-signal", "KILL"], &words[1..], &["i"]].concat()),
             _ => daemon.docker(&words),
         };
@@ -146,6 +152,28 @@ fn networks_of_all_kinds_and_several_at_once() {
 }
 
 #[test]
+fn a_daemon_that_is_started_again_and_networks_that_are_connected_later() {
+    check(
+        "",
+        "network create -o com.docker.network.bridge.enable_icc=false zz
+        run --name za --network zz -p 8080:80
+        daemon again
+        network create nb
+        start za
+        run --name zb --network nb -p 8082:80
+        run --name zc -p 8083:80
+        network connect bridge zb
+        network create aa
+        network connect aa za
+        run --name zd --network zz -p 8084:80
+        daemon again
+        start zb
+        start zd
+        start za",
+    );
+}
+
+#[test]
 fn closed_to_each_other_but_for_links() {
     check(
         "--icc=false",
@@ -199,6 +227,6 @@ fn own_addresses_of_the_default_bridge_and_no_masquerade() {
 
 #[test]
 fn no_default_bridge_and_no_rules() {
-    check("--bridge=none", "network create na\n        run --name ba --network na -p 82:80");
+    check("--bridge=none", "ps\n        network create na\n        run --name ba --network na -p 82:80");
     check("--iptables=false", "network create na\n        run --name ba --network na -p 82:80 --name ca");
 }

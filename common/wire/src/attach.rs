@@ -10,7 +10,7 @@ use model::Finding;
 use refusals::{missing_kinds, missing_modules, refusals};
 use thiserror::Error;
 
-use crate::change::{ChangeError, Conflict, Step, compare, ip_tables_that_drop, make, unmake};
+use crate::change::{ChangeError, Conflict, Guards, Step, compare, make, unmake};
 use crate::config::{Configs, Container, Endpoint, Network, Publish, Subnet};
 use crate::live::{self, Live};
 use crate::netlink::{NetlinkError, Socket};
@@ -74,7 +74,7 @@ impl Attacher {
         let live = Live::read(&self.route, &self.netfilter)?;
         let (merged, up) = merge(configs, ids, &state);
         let (plan, findings) = self.plan(&merged, &up, daemon, &live, &state);
-        let mut changes = compare(&plan, &live, &state, &ip_tables_that_drop(&live));
+        let mut changes = compare(&plan, &live, &state, &Guards::here(&plan, &live));
         changes.conflicts.extend(missing_kinds(&changes.steps, &self.route)?);
         changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));
         if !changes.conflicts.is_empty() {
@@ -136,7 +136,7 @@ impl Attacher {
         let live = Live::read(&self.route, &self.netfilter)?;
         let up: Vec<String> = state.configs.containers.iter().map(|container| container.id.clone()).collect();
         let (plan, _) = self.plan(&state.configs, &up, daemon, &live, &state);
-        let steps = compare(&plan, &live, &state, &ip_tables_that_drop(&live)).steps;
+        let steps = compare(&plan, &live, &state, &Guards::here(&plan, &live)).steps;
         let said = steps.iter().map(ToString::to_string).collect();
         if !dry {
             self.store.write(&state)?;
@@ -178,7 +178,7 @@ impl Attacher {
         let up: Vec<String> = before.configs.containers.iter().map(|container| container.id.clone()).collect();
         let (plan, _) = self.plan(&before.configs, &up, daemon, &live, before);
         self.store.write(before)?;
-        Ok(make(&compare(&plan, &live, before, &[]).steps, &self.route, &self.netfilter)?)
+        Ok(make(&compare(&plan, &live, before, &Guards::default()).steps, &self.route, &self.netfilter)?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! does the steps, [`mod@unmake`] undoes.
 
 mod compare;
+pub mod guard;
 mod iptables;
 mod make;
 mod unmake;
@@ -19,7 +20,8 @@ use crate::render::rows::mac;
 use crate::state::StateError;
 use crate::{Prefix, RuleSet, Veth};
 
-pub use compare::{Changes, Conflict, compare, foreign_bridges, ip_tables_that_drop};
+pub use compare::{Changes, Conflict, compare, foreign_bridges};
+pub use guard::{Guards, ip_tables_that_drop};
 pub use make::make;
 pub(crate) use make::target;
 pub use unmake::unmake;
@@ -73,6 +75,11 @@ pub enum Step {
         /// Chains and rules.
         rules: Vec<Vec<String>>,
     },
+    /// Puts a bridge into the zone of firewalld's that accepts everything, which would reject what comes from it otherwise.
+    Zone {
+        /// The bridge.
+        link: String,
+    },
     /// Makes an interface pair.
     Veth {
         /// The pair.
@@ -107,6 +114,7 @@ impl fmt::Display for Step {
                 let ends = format!("{} on {}, {} in {}", veth.host_name, veth.bridge, veth.name, veth.container.1);
                 write!(f, "add pair {ends} with {} {}", addresses.join(" "), mac(veth.mac))
             }
+            Step::Zone { link } => write!(f, "put {link} into firewalld's zone {}", crate::firewalld::ZONE),
             Step::Remove { link } => write!(f, "remove {link}"),
         }
     }

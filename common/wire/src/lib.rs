@@ -15,6 +15,7 @@ pub mod config;
 mod daemon;
 mod dialect;
 pub mod files;
+mod firewalld;
 pub mod inspect;
 pub mod live;
 pub mod namespace;

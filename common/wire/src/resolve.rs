@@ -2,6 +2,7 @@
 
 mod giver;
 mod networks;
+mod order;
 mod ports;
 
 use std::collections::BTreeSet;
@@ -127,6 +128,14 @@ pub(crate) struct Resolved {
     pub ctrs: Vec<Ctr>,
 }
 
+impl Resolved {
+    /// The networks that were there when the daemon was started last, and the others. A daemon makes its default network
+    /// anew as it starts (moby v20.10.24, daemon/daemon_unix.go, initNetworkController): what is older was there before.
+    pub(crate) fn restarted(&self) -> (&[Net], &[Net]) {
+        self.nets.split_at(self.nets.iter().position(|net| net.is_default).unwrap_or(0))
+    }
+}
+
 /// Resolves the configs for a version. Names that no container has are findings.
 pub(crate) fn resolve(
     configs: &Configs,
@@ -136,7 +145,10 @@ pub(crate) fn resolve(
     taken: &Taken,
 ) -> (Resolved, Vec<Finding>) {
     let mut findings = Vec::new();
-    let chosen = choose(configs, selection, &mut findings);
+    let mut chosen = choose(configs, selection, &mut findings);
+    if matches!(dialect, Dialect::Docker20 | Dialect::Docker28) {
+        chosen.sort_by_key(|container| (!container.running, order::programmed(container, configs)));
+    }
     let mut nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
     nets.iter_mut().for_each(|net| net.shared = taken.shared.contains(&net.bridge));
     let mut giver = Giver::new(configs, &chosen, &nets, dialect, taken);

@@ -206,6 +206,11 @@ impl RuleSet {
         self.rules.insert(0, rule);
     }
 
+    /// Empties a chain.
+    pub fn flush(&mut self, family: Family, table: Table, chain: &str) {
+        self.rules.retain(|rule| (rule.family, rule.table, &*rule.chain) != (family, table, chain));
+    }
+
     /// The rules of one chain, in order.
     pub fn of<'a>(&'a self, family: Family, table: Table, chain: &'a str) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(move |rule| rule.family == family && rule.table == table && rule.chain == chain)

@@ -67,6 +67,11 @@ pub enum Undo {
     },
     /// Removes our own tables.
     Tables,
+    /// Takes a bridge out of the zone of firewalld's that it was put into.
+    Zone {
+        /// The bridge.
+        link: String,
+    },
     /// Removes a rule from iptables' filter table.
     Iptables {
         /// `iptables` or `ip6tables`, by the name under which it holds the rules.

@@ -1,6 +1,8 @@
 //! Ports that two lead to different places, and guards that close what is published.
 
 use model::Protocol;
+use wire::change::guard;
+use wire::live::Live;
 use wire::state::State;
 use wire::survey::{self, Saved};
 use wire::{Plan, Port};
@@ -14,7 +16,7 @@ struct Led<'a> {
 }
 
 /// What is published twice, by others' rules or by a proxy without a container, and firewalls that know nothing of it.
-pub fn found(records: &Plan, state: &State, saved: &[Saved; 2]) -> Vec<String> {
+pub fn found(records: &Plan, live: &Live, state: &State, saved: &[Saved; 2]) -> Vec<String> {
     let led: Vec<Led> = saved.iter().flat_map(|saved| &saved.rules).filter_map(|(_, rule)| led(rule)).collect();
     let mut lines = Vec::new();
     for port in &records.ports {
@@ -29,7 +31,7 @@ pub fn found(records: &Plan, state: &State, saved: &[Saved; 2]) -> Vec<String> {
         }
     }
     lines.extend(proxies(&records.ports));
-    lines.extend(guards(records, state));
+    lines.extend(guards(live, state));
     lines.sort();
     lines.dedup();
     lines
@@ -82,10 +84,9 @@ fn proxies(ports: &[Port]) -> Vec<String> {
     lines
 }
 
-/// Firewalls that run here and close what is published, as long as they are not told.
-fn guards(records: &Plan, state: &State) -> Vec<String> {
-    let published = !records.ports.is_empty() || state.configs.containers.iter().any(|c| !c.published.is_empty());
-    let runs = published && !survey::processes_here("firewalld").is_empty();
-    let advice = "conflict: firewalld runs, and closes bridges that are in none of its zones: see net check";
-    runs.then(|| advice.to_owned()).into_iter().collect()
+/// A firewalld that runs here and rejects what comes from bridges of ours that it is not told of.
+fn guards(live: &Live, state: &State) -> Vec<String> {
+    let zones = guard::zones(live, state).into_iter().filter(|(_, zone)| zone.as_deref() == Some(""));
+    let said = |name| format!("conflict: firewalld rejects what comes from {name}, which is in none of its zones");
+    zones.map(|(name, _)| said(name) + ": run net up again").collect()
 }

@@ -11,7 +11,7 @@ use crate::netlink::nft;
 use crate::state::{State, Undo};
 use crate::{Bridge, Family, Match, Plan, RuleSet, Sysctl, Table, Target, Veth};
 
-use super::Step;
+use super::{Guards, Step};
 
 /// Something that stands against the plan. Nothing is changed where there is one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,8 +45,8 @@ impl Changes {
     }
 }
 
-/// Compares. `state` is what is up by us; `dropping` are the iptables programs whose forward policy is to drop.
-pub fn compare(plan: &Plan, live: &Live, state: &State, dropping: &[String]) -> Changes {
+/// Compares. `state` is what is up by us.
+pub fn compare(plan: &Plan, live: &Live, state: &State, guards: &Guards) -> Changes {
     let mut changes = Changes::default();
     let (of_links, of_host): (Vec<&Sysctl>, Vec<&Sysctl>) = plan
         .sysctls
@@ -59,7 +59,10 @@ pub fn compare(plan: &Plan, live: &Live, state: &State, dropping: &[String]) -> 
         self::bridge(&mut changes, bridge, &settings, live, state);
     }
     rules(&mut changes, plan, live, state);
-    dropping.iter().for_each(|program| accept(&mut changes, program, plan, state));
+    guards.dropping.iter().for_each(|program| accept(&mut changes, program, plan, state));
+    for link in &guards.unzoned {
+        changes.step(Step::Zone { link: link.clone() }, Some(Undo::Zone { link: link.clone() }));
+    }
     plan.veths.iter().for_each(|veth| self::veth(&mut changes, veth, plan, live, state));
     stale(&mut changes, plan, live, state);
     changes
@@ -278,24 +281,6 @@ fn stale(changes: &mut Changes, plan: &Plan, live: &Live, state: &State) {
     let ours = live.links.iter().filter(|link| is_ours(state, &link.name, link.mac));
     let unwanted = ours.filter(|link| !wanted(&link.name));
     changes.steps.extend(unwanted.map(|link| Step::Remove { link: link.name.clone() }));
-}
-
-/// The iptables programs that have a forward chain which drops what no rule of it accepts.
-pub fn ip_tables_that_drop(live: &Live) -> Vec<String> {
-    let forward = |family: Family| {
-        let of = move |chain: &&crate::netlink::nft::BaseChain| chain.family == Some(family) && chain.hook == 2;
-        live.chains.iter().filter(of).any(|chain| chain.table == "filter" && chain.name == "FORWARD" && chain.drops)
-    };
-    let mut programs = Vec::new();
-    for (family, name) in [(Family::V4, "iptables"), (Family::V6, "ip6tables")] {
-        if forward(family) {
-            programs.push(format!("{name}-nft"));
-        }
-        if super::iptables::legacy_drops(name) {
-            programs.push(format!("{name}-legacy"));
-        }
-    }
-    programs
 }
 
 /// Ours alone: locally administered, as docker's begin.

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 
 use crate::change::{ChangeError, Step, iptables};
+use crate::firewalld::Firewalld;
 use crate::live::sysctl_path;
 use crate::namespace::Namespace;
 use crate::netlink::link::NewVeth;
@@ -29,6 +30,7 @@ fn one(step: &Step, route: &Socket, netfilter: &Socket) -> Result<(), AnyError> 
         Step::Up { link } => route.set_up(index(route, link)?)?,
         Step::Rules { rules, .. } => netfilter.replace_rules(rules)?,
         Step::Iptables { program, rules } => iptables::insert(program, rules)?,
+        Step::Zone { link } => Firewalld::connect()?.add(link)?,
         Step::Veth { veth, mac, sysctls } => pair(veth, *mac, sysctls, route)?,
         Step::Remove { link } => {
             if let Some(index) = route.index(link)? {

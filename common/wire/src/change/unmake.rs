@@ -4,6 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use crate::change::{ChangeError, iptables};
+use crate::firewalld::Firewalld;
 use crate::live::{sysctl, sysctl_path};
 use crate::netlink::Socket;
 use crate::state::Undo;
@@ -31,6 +32,8 @@ fn one(undo: &Undo, route: &Socket, netfilter: &Socket) -> Result<(), Box<dyn st
             }
         }
         Undo::Tables => netfilter.replace_rules(&RuleSet::default())?,
+        // One that has ended has forgotten it.
+        Undo::Zone { link } => _ = Firewalld::connect().and_then(|mut firewalld| firewalld.remove(link)),
         Undo::Iptables { program, rule } => iptables::remove(program, rule),
     }
     Ok(())

@@ -12,12 +12,19 @@ const STAGE_1: &str = "DOCKER-ISOLATION-STAGE-1";
 const STAGE_2: &str = "DOCKER-ISOLATION-STAGE-2";
 const USER: &str = "DOCKER-USER";
 
-/// The rules, as a daemon leaves them that made the networks and started the containers one after the other.
+/// The rules, as a daemon leaves them that made the networks and started the containers one after the other; it may have
+/// been started again in between.
 pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
     of_families(daemon, daemon.ip6tables == Some(true), |tables| {
         let mut builder = Builder(tables);
         builder.chains();
-        resolved.nets.iter().for_each(|net| builder.network(net));
+        builder.user();
+        let (older, others) = resolved.restarted();
+        if !older.is_empty() {
+            older.iter().for_each(|net| builder.network(net));
+            builder.begin_again(older);
+        }
+        others.iter().for_each(|net| builder.network(net));
         resolved.ctrs.iter().for_each(|ctr| builder.container(ctr, resolved));
     })
 }
@@ -34,6 +41,17 @@ impl Builder<'_> {
             let why = Why("what no network forbids goes on", "--iptables");
             self.0.set.append(rule(self.0.filter(chain), [], Target::Return, why));
         }
+    }
+
+    /// What a daemon does that finds networks there: it empties its own chains, and makes what is missing of each network
+    /// (drivers/bridge/bridge.go, configure; bridge_store.go, populateNetworks). The default network comes after, as new.
+    fn begin_again(&mut self, there: &[Net]) {
+        self.0.set.flush(self.0.family, Table::Nat, "DOCKER");
+        ["DOCKER", STAGE_1, STAGE_2].iter().for_each(|chain| self.0.set.flush(self.0.family, Table::Filter, chain));
+        self.chains();
+        let mut by_id: Vec<&Net> = there.iter().collect();
+        by_id.sort_by_key(|net| &net.id);
+        by_id.into_iter().for_each(|net| self.network(net));
     }
 
     fn network(&mut self, net: &Net) {
