@@ -8,7 +8,7 @@ use model::{Container, Finding, Generation, HostPath, Store};
 use serde_json::{Map, Value, json};
 
 use crate::Found;
-use crate::docker::{folders, graph_driver, network_settings, ports, settings};
+use crate::docker::{folders, graph_driver, links, network_settings, ports, settings};
 use crate::docker_graph::{linkgraph, runtime};
 use crate::json::{self as record, Notes};
 
@@ -49,7 +49,7 @@ pub(crate) fn container(root: &Root, stores: &[Store], container: &Container) ->
         _ => Map::new(),
     };
     let mut host = host_config(root, store, container, &mut notes);
-    links(root, store, container, &mut host, &mut notes);
+    shown_links(root, store, container, &mut host, &mut notes);
     let old = matches!(store.generation, Generation::DockerFirst | Generation::DockerGraph);
     let runtime = if old { runtime::read(root, store, container, &record, &mut notes) } else { Value::Null };
     record.insert("Id".into(), container.id.as_str().into());
@@ -87,7 +87,7 @@ fn host_config(root: &Root, store: &Store, container: &Container, notes: &mut No
 }
 
 /// Links as docker shows them, `/web:/linked/w`: from linkgraph.db before 1.10, from `name:alias` since.
-fn links(root: &Root, store: &Store, container: &Container, host: &mut Map<String, Value>, notes: &mut Notes) {
+fn shown_links(root: &Root, store: &Store, container: &Container, host: &mut Map<String, Value>, notes: &mut Notes) {
     let user = container.names.first().cloned().unwrap_or_default();
     let recorded: Vec<String> = host
         .get("Links")
@@ -98,14 +98,16 @@ fn links(root: &Root, store: &Store, container: &Container, host: &mut Map<Strin
         .collect();
     // Docker looked them up for inspect from 1.2 on, as it had restart policies (daemon/inspect.go, v1.2.0).
     let asks = host.contains_key("RestartPolicy");
+    let mode = host.get("NetworkMode").and_then(Value::as_str).unwrap_or_default();
     let shown: Vec<String> = match store.generation {
         Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() && asks => {
             linkgraph::links_of(root, store, container, notes)
         }
         Generation::DockerFirst | Generation::DockerGraph if recorded.is_empty() => Vec::new(),
+        Generation::DockerContent | Generation::DockerContainerd if links::on_own_network(mode) => Vec::new(),
         _ => recorded.iter().map(|link| shown_link(link, &user)).collect(),
     };
-    if !shown.is_empty() {
+    if !shown.is_empty() || !recorded.is_empty() {
         host.insert("Links".into(), shown.into());
     }
 }

@@ -22,6 +22,7 @@ pub(crate) enum Links {
 #[serde(default, rename_all = "PascalCase")]
 struct HostConfig {
     links: Loose<Vec<String>>,
+    network_mode: Loose<String>,
 }
 
 /// The links in a container's hostconfig.json, as recorded.
@@ -34,7 +35,17 @@ pub(crate) fn of(root: &Root, store: &Store, id: &Id, notes: &mut Notes) -> Vec<
         return Vec::new();
     }
     let settings: HostConfig = json::parse(&raw, notes.at(&path)).unwrap_or_default();
+    if on_own_network(&settings.network_mode.take("NetworkMode", notes)) {
+        return Vec::new();
+    }
     settings.links.take("Links", notes)
+}
+
+/// Whether a container of that mode is on a network that somebody made. Links there are aliases of that network alone:
+/// docker neither names the linked container by them nor shows them in `HostConfig` (daemon/daemon_unix.go
+/// registerLinks and api/types/container NetworkMode.IsUserDefined, v1.10.0 to v28.5.2).
+pub(crate) fn on_own_network(mode: &str) -> bool {
+    !matches!(mode, "" | "default" | "bridge" | "host" | "none") && !mode.starts_with("container:")
 }
 
 /// Whether the text of a hostconfig.json can hold a link: the key is there, with neither null nor an empty list.
@@ -73,6 +84,15 @@ pub(crate) fn name(list: &mut [Container], links: &[(usize, Vec<String>)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_name_containers_on_the_default_bridge_only() {
+        for (mode, own) in
+            [("", false), ("default", false), ("bridge", false), ("container:web", false), ("mynet", true)]
+        {
+            assert_eq!(on_own_network(mode), own, "{mode}");
+        }
+    }
 
     #[test]
     fn only_a_list_with_links_is_parsed() {
