@@ -3,6 +3,7 @@
 
 use hostfs::Root;
 use model::HostPath;
+use rusqlite::types::ValueRef;
 use serde_json::Value;
 
 use crate::db;
@@ -86,14 +87,8 @@ impl Libpod {
                      WHERE substr(c.ID, 1, length('{wanted}')) = '{wanted}' ORDER BY c.ID"
                 );
                 self.rows(database, &sql, notes, |row| {
-                    let state: Option<String> = row.get(2)?;
-                    let (id, config): (String, String) = (row.get(0)?, row.get(1)?);
-                    Ok(Record {
-                        id,
-                        config: config.into(),
-                        state: state.unwrap_or_default().into(),
-                        networks: Vec::new(),
-                    })
+                    let (config, state) = (document(row, 1)?, document(row, 2)?);
+                    Ok(Record { id: row.get(0)?, config, state, networks: Vec::new() })
                 })
             }
         }
@@ -115,9 +110,7 @@ impl Libpod {
                 let all = root.bucket(bucket).into_iter().flat_map(bolt::Bucket::buckets);
                 all.filter_map(|(_, one)| Some(one.get("config")?.to_vec())).collect()
             }),
-            Kind::Sqlite(database) => {
-                self.rows(database, sql, notes, |row| row.get::<_, String>(0).map(String::into_bytes))
-            }
+            Kind::Sqlite(database) => self.rows(database, sql, notes, |row| document(row, 0)),
         }
     }
 
@@ -147,6 +140,15 @@ impl Libpod {
         }
         rows
     }
+}
+
+/// A column `JSON`; empty where NULL. Podman declares it TEXT but hands SQLite bytes, which stay a BLOB there
+/// (libpod/sqlite_state_internal.go addContainer, v5.8.2).
+fn document(row: &rusqlite::Row, column: usize) -> rusqlite::Result<Vec<u8>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+        _ => Vec::new(),
+    })
 }
 
 fn record(id: &[u8], bucket: &bolt::Bucket) -> Record {
@@ -215,8 +217,8 @@ mod tests {
         let rows = r#"
             INSERT INTO DBConfig VALUES(1, 1, 'linux', '', '', '/srv/storage', '', 'overlay', '');
             INSERT INTO ContainerConfig VALUES('ab12', 'web', NULL, '{"id":"ab12","name":"web"}'), ('ab34', 'db', NULL, '{"id":"ab34"}'), ('cd', 'x', NULL, '{}');
-            INSERT INTO ContainerState VALUES('ab12', 3, NULL, '{"state":3}');
-            INSERT INTO VolumeConfig VALUES('v', NULL, '{"name":"v"}');"#;
+            INSERT INTO ContainerState VALUES('ab12', 3, NULL, CAST('{"state":3}' AS BLOB));
+            INSERT INTO VolumeConfig VALUES('u', NULL, CAST('{"name":"u"}' AS BLOB)), ('v', NULL, '{"name":"v"}');"#;
         let (libpod, _copy) = open(&format!("{TABLES}{rows}"));
         let mut notes = Notes::new("", &libpod.path);
         let found: Vec<(String, String, String)> = libpod
@@ -234,7 +236,7 @@ mod tests {
         assert_eq!(libpod.containers("", &mut notes).len(), 3);
         assert_eq!(libpod.containers("a' OR '1'='1", &mut notes).len(), 0);
         assert_eq!(libpod.setup(&mut notes).graph_root, "/srv/storage");
-        assert_eq!(libpod.volumes(&mut notes), [br#"{"name":"v"}"#]);
+        assert_eq!(libpod.volumes(&mut notes), [br#"{"name":"u"}"#, br#"{"name":"v"}"#]);
         assert_eq!(notes.list, []);
     }
 
