@@ -1,11 +1,11 @@
 //! What each member becomes in the folder, and in the tar-split.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use model::path::shown;
-use model::{EntryPath, Extent, Metadata, StreamError};
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat, XattrFlags};
+use model::{EntryPath, Metadata, StreamError};
+use rustix::fs::{self, AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 use tarball::compress::{Compression, Finish, encoder};
 use tarball::crc::Crc64;
@@ -18,6 +18,10 @@ use super::remove::{remove_tree, size_of};
 use super::ring::Blocks;
 use super::tree::Tree;
 use super::{LayerForm, Limits, Meaning, Options, Place, Progress, Unpacked, WATCH_EVERY};
+
+mod content;
+mod links;
+mod marks;
 
 const OPAQUE: &str = "trusted.overlay.opaque";
 const OVERLAY: &[u8] = b"trusted.overlay.";
@@ -254,24 +258,6 @@ impl<'w> Unpacker<'w> {
         self.embed()
     }
 
-    /// What the driver would take for a mark of its own cannot be kept as data.
-    fn check_marks(&mut self, header: &Header) -> Result<(), Trouble> {
-        if self.meaning == Meaning::Layer || self.form != LayerForm::Overlay2 {
-            return Ok(());
-        }
-        if header.kind == Kind::CharDevice(0, 0) {
-            return Err(Trouble::Refused(
-                "a character device 0:0 means 'deleted' to overlay2, so it cannot be kept".to_string(),
-            ));
-        }
-        match header.meta.xattrs.keys().find(|name| name.starts_with(OVERLAY)) {
-            Some(name) => {
-                Err(Trouble::Refused(format!("xattr '{}' is overlay2's own mark, so it cannot be kept", shown(name))))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// The attributes to set. A layer cannot set overlay2's own marks by xattr: they could lead its mount anywhere.
     fn attributes(&mut self, path: &EntryPath, meta: &Metadata) -> Metadata {
         let mut meta = meta.clone();
@@ -376,10 +362,6 @@ impl<'w> Unpacker<'w> {
         Ok(is_of_base)
     }
 
-    fn is_whiteout(&self, stat: &Stat) -> bool {
-        (self.form, self.meaning) == (LayerForm::Overlay2, Meaning::Layer) && is_null_device(stat)
-    }
-
     /// With vfs: notes that this layer has the name. Gives whether it had it before.
     fn claim(&mut self, path: &EntryPath) -> bool {
         self.tree.own.as_mut().is_some_and(|own| own.claim(path))
@@ -387,115 +369,6 @@ impl<'w> Unpacker<'w> {
 
     fn has(&self, path: &EntryPath) -> bool {
         self.tree.own.as_ref().is_none_or(|own| own.has(path.as_bytes()))
-    }
-
-    fn put_file(
-        &mut self,
-        path: &EntryPath,
-        header: &Header,
-        meta: &Metadata,
-        is_new: bool,
-        was_own: bool,
-    ) -> Result<(), Trouble> {
-        // Bits beyond the permissions are set after the owner, else they would be lost.
-        let mode = meta.mode & 0o777;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (fd, fresh) = self.make(
-            path,
-            |folder, name| fs::openat(folder, name, flags, Mode::from_raw_mode(mode)),
-            "make the file",
-            was_own,
-        )?;
-        let is_whole = header.sparse.as_deref().is_none_or(|map| map == [Extent { offset: 0, size: header.size }]);
-        let record = if is_new && fresh && is_whole { Record::Name } else { Record::Bytes };
-        let written = self.write_content(&fd, header, record)?;
-        if self.form == LayerForm::Overlay2 {
-            self.size += if self.truncated.is_some() { written } else { header.size };
-        }
-        self.tree.dress_fd(path, fd.as_fd(), meta, Some(mode))?;
-        match record {
-            Record::Name => self
-                .split
-                .file(&header.path, written, if written > 0 { self.crc.sum() } else { 0 })
-                .map_err(Trouble::Split),
-            Record::Bytes => Ok(()),
-        }
-    }
-
-    /// Writes the content where it belongs in the file. Gives its bytes: fewer than stated where the archive was cut.
-    fn write_content(&mut self, fd: &OwnedFd, header: &Header, record: Record) -> Result<u64, Trouble> {
-        self.crc.reset();
-        let mut written = 0;
-        for extent in header.extents() {
-            let (mut at, end) = (extent.offset, extent.offset + extent.size);
-            while at < end && self.truncated.is_none() {
-                let count = self.write_some(fd, at, end, record)?;
-                at += count;
-                written += count;
-            }
-        }
-        if header.sparse.is_some() {
-            fs::ftruncate(fd, header.size).doing("set the size of")?;
-        }
-        Ok(written)
-    }
-
-    /// Writes what lies in the buffer, up to `end`.
-    fn write_some(&mut self, fd: &OwnedFd, at: u64, end: u64, record: Record) -> Result<u64, Trouble> {
-        let bytes = match self.scanner.content() {
-            Ok(bytes) => bytes,
-            Err(error) if self.allow_truncated && error.is_truncated() => {
-                self.truncated = Some(error.to_string());
-                return Ok(0);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = &bytes[..usize::try_from(end - at).map_or(bytes.len(), |left| left.min(bytes.len()))];
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match rustix::io::pwrite(fd, rest, at + (bytes.len() - rest.len()) as u64) {
-                Err(Errno::INTR) => {}
-                count => rest = &rest[count.doing("write")?..],
-            }
-        }
-        match record {
-            Record::Name => self.crc.update(bytes),
-            Record::Bytes => {
-                self.embedded += bytes.len() as u64;
-                self.split.segment(bytes).map_err(Trouble::Split)?;
-            }
-        }
-        let count = bytes.len();
-        self.scanner.consume(count);
-        self.tick_inside()?;
-        Ok(count as u64)
-    }
-
-    fn tick_inside(&mut self) -> Result<(), Trouble> {
-        match self.tick() {
-            Err(UnpackError::Stopped(error)) => Err(Trouble::Stopped(error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Content that has no file goes into the tar-split.
-    fn embed(&mut self) -> Result<(), Trouble> {
-        loop {
-            let bytes = match self.scanner.content() {
-                Ok([]) => return Ok(()),
-                Ok(bytes) => bytes,
-                Err(error) if self.allow_truncated && error.is_truncated() => {
-                    self.truncated = Some(error.to_string());
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            };
-            self.split.segment(bytes).map_err(Trouble::Split)?;
-            let count = bytes.len();
-            self.embedded += count as u64;
-            self.scanner.consume(count);
-            self.tick_inside()?;
-        }
     }
 
     /// Names an entry without content, as dockerd does, so that deletions can be read off the tar-split.
@@ -522,186 +395,6 @@ impl<'w> Unpacker<'w> {
         let mode = Mode::from_raw_mode(meta.mode & 0o777);
         self.make(path, |folder, name| fs::mknodat(folder, name, kind, mode, device), "make the device", was_own)?;
         self.dress(path, meta, true)
-    }
-
-    fn put_link(
-        &mut self,
-        path: &EntryPath,
-        header: &Header,
-        target: &[u8],
-        is_new: bool,
-        was_own: bool,
-    ) -> Result<(), Trouble> {
-        let mut aim = self
-            .checked(target)
-            .map_err(|_| Trouble::Refused(format!("its target '{}' leads elsewhere", shown(short(target)))))?;
-        if let (Meaning::Layer, Ok(Word::Links(name))) = (self.meaning, self.word(aim.clone())) {
-            aim = self.aside.hidden(&self.tree, &name)?;
-        }
-        if let Some(fresh) = self.link(path, &aim, was_own)? {
-            return self.named(header, is_new && fresh);
-        }
-        if self.deferred.len() >= self.limits.held {
-            return Err(Trouble::Refused(format!(
-                "more than {} hard links come before their target",
-                self.limits.held
-            )));
-        }
-        self.deferred.push((header.path.clone(), path.clone(), aim));
-        Ok(())
-    }
-
-    /// Makes a hard link; gives whether its name is new in this layer, `None` where its target is not there (yet).
-    fn link(&mut self, path: &EntryPath, aim: &EntryPath, was_own: bool) -> Result<Option<bool>, Trouble> {
-        let Some(old) = self.tree.find_parent(aim)? else { return Ok(None) };
-        let Some(stat) = self.tree.stat(old)?.filter(|stat| !self.is_whiteout(stat)) else { return Ok(None) };
-        if is_dir(&stat) {
-            return Err(Trouble::Refused(format!("its target '{aim}' is a folder")));
-        }
-        let folder = self.tree.here().try_clone_to_owned().map_err(|error| Trouble::System("open", error))?;
-        let name = self.tree.enter_parent(path)?;
-        if self.tree.stat(name)?.is_some_and(|here| (here.st_dev, here.st_ino) == (stat.st_dev, stat.st_ino)) {
-            return Ok(Some(false));
-        }
-        let link = |here: BorrowedFd, name: &[u8]| fs::linkat(&folder, old, here, name, AtFlags::empty());
-        Ok(Some(self.make(path, link, "link", was_own)?.1))
-    }
-
-    /// Makes the links whose targets came after them; a link may be the target of another.
-    fn link_deferred(&mut self) -> Result<(), UnpackError> {
-        loop {
-            let waiting = std::mem::take(&mut self.deferred);
-            let before = waiting.len();
-            for (raw, path, aim) in waiting {
-                let done = self.link_late(&path, &aim).map_err(|trouble| trouble.at(short(&raw)))?;
-                if !done {
-                    self.deferred.push((raw, path, aim));
-                }
-            }
-            match self.deferred.first() {
-                None => return Ok(()),
-                Some((raw, _, aim)) if self.deferred.len() == before => {
-                    let why = format!("its target '{aim}' is not in the archive");
-                    return Err(UnpackError::Refused { entry: short(raw).into(), why });
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// The same as [`Unpacker::link`], unless a later entry has taken the name.
-    fn link_late(&mut self, path: &EntryPath, aim: &EntryPath) -> Result<bool, Trouble> {
-        let name = self.tree.enter_parent(path)?;
-        if self.tree.own.is_none() && self.tree.stat(name)?.is_some_and(|stat| !self.is_whiteout(&stat)) {
-            return Ok(true);
-        }
-        Ok(self.link(path, aim, false)?.is_some())
-    }
-
-    /// A file of aufs's that is there for its links only.
-    fn put_hidden(&mut self, name: &[u8], header: &Header) -> Result<(), Trouble> {
-        if header.kind != Kind::File {
-            return self.embed();
-        }
-        let path = self.aside.hidden(&self.tree, name)?;
-        self.must_count = true;
-        self.put(&path, header, false)
-    }
-
-    fn put_gone(&mut self, path: &EntryPath, header: &Header) -> Result<(), Trouble> {
-        let is_new = match self.form {
-            LayerForm::Overlay2 => self.mark_gone(path, header)?,
-            LayerForm::Vfs => self.delete(path)? && self.claim_mark(header)?,
-        };
-        self.named(header, is_new && !self.aside.covers(path))?;
-        self.embed()
-    }
-
-    /// Says in the overlay2 form that a name is gone below. What this layer has of that name stays, whatever comes first
-    /// (OCI image-spec v1.1 layer.md, "Whiteouts"); only then a folder hides what is below it.
-    fn mark_gone(&mut self, path: &EntryPath, header: &Header) -> Result<bool, Trouble> {
-        let name = self.tree.enter_parent(path)?;
-        match self.tree.stat(name)? {
-            None => {
-                fs::mknodat(self.tree.here(), name, FileType::CharacterDevice, Mode::empty(), 0)
-                    .doing("mark as deleted by")?;
-                self.tree.touch();
-                let meta = Metadata { xattrs: Default::default(), ..header.meta.clone() };
-                self.tree.dress_name(path, name, &meta, false)?;
-                Ok(true)
-            }
-            Some(stat) if is_dir(&stat) => {
-                self.tree.enter_dir(path, false)?;
-                self.mark_opaque()?;
-                Ok(false)
-            }
-            Some(_) => Ok(false),
-        }
-    }
-
-    /// Deletes in the whole tree what was below this layer.
-    fn delete(&mut self, path: &EntryPath) -> Result<bool, Trouble> {
-        let is_own = self.has(path);
-        let Some(name) = self.tree.find_parent(path)? else { return Ok(true) };
-        match self.tree.stat(name)? {
-            Some(_) if !is_own => {
-                self.tree.touch();
-                remove_tree(self.tree.here(), name).doing("delete what is named by")?;
-            }
-            Some(stat) if is_dir(&stat) => self.delete_below(path)?,
-            _ => {}
-        }
-        Ok(true)
-    }
-
-    fn put_opaque(&mut self, path: &EntryPath, header: &Header) -> Result<(), Trouble> {
-        let is_new = match self.form {
-            LayerForm::Overlay2 => {
-                self.tree.enter_dir(path, true)?;
-                self.mark_opaque()?
-            }
-            LayerForm::Vfs => {
-                self.delete_below(path)?;
-                self.claim_mark(header)?
-            }
-        };
-        self.named(header, is_new && !self.aside.covers(path))?;
-        self.embed()
-    }
-
-    /// Marks the deepest open folder; gives whether it was not marked before.
-    fn mark_opaque(&mut self) -> Result<bool, Trouble> {
-        let made = fs::fsetxattr(self.tree.here(), OPAQUE, b"y", XattrFlags::CREATE);
-        match made {
-            Err(Errno::EXIST) => Ok(false),
-            made => made.doing("mark as opaque by").map(|()| true),
-        }
-    }
-
-    /// Deletes all of a folder that was there before this layer.
-    fn delete_below(&mut self, path: &EntryPath) -> Result<(), Trouble> {
-        let mut folders = vec![path.clone()];
-        while let Some(folder) = folders.pop() {
-            if !self.tree.enter_dir(&folder, false)? {
-                continue;
-            }
-            for (name, is_dir) in super::remove::names(self.tree.here()).doing("look into the folder of")? {
-                let below = folder.join(&name);
-                if !self.has(&below) {
-                    self.tree.touch();
-                    remove_tree(self.tree.here(), &name).doing("delete what is named by")?;
-                } else if is_dir {
-                    folders.push(below);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// With vfs: notes a whiteout's own name; gives whether it is new.
-    fn claim_mark(&mut self, header: &Header) -> Result<bool, Trouble> {
-        let path = self.checked(&header.path)?;
-        Ok(!self.claim(&path))
     }
 
     fn finish(mut self) -> Result<Unpacked, UnpackError> {
