@@ -110,6 +110,16 @@ fn firewalld_is_told_of_our_bridges_and_goes_on_guarding_the_rest() {
     reached(&lab, &web, "up again");
     lab.down();
     unchanged(&before, "after down");
+    // Killed at each word to firewalld, and at whatever else is sent or written.
+    for call in ["write", "sendto"] {
+        let mut nth = 1;
+        while is_here("strace") && lab.killed(&["up", "-q", file.to_str().unwrap()], call, nth) {
+            lab.down();
+            unchanged(&before, &format!("up was killed at {call} {nth}"));
+            nth += 2;
+        }
+        lab.down();
+    }
     drop(host);
 }
 

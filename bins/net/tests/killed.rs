@@ -5,22 +5,11 @@
 mod lab;
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 use testkit::engine::is_here;
 
 use lab::{Kept, Lab, ask_soon, container, network, run, snapshot, unchanged};
-
-/// Runs `net` until its `nth` call of that name; whether it was killed there.
-fn killed(lab: &Lab, args: &[&str], call: &str, nth: usize) -> bool {
-    let inject = format!("inject={call}:signal=KILL:when={nth}");
-    let mut command = Command::new("strace");
-    command.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
-    command.arg(env!("CARGO_BIN_EXE_net")).args(args).args(["--state-dir", lab.state.path().to_str().unwrap()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    !command.status().unwrap().success()
-}
 
 /// Brings up and down again and again, each time killed some calls later, until nothing is killed any more.
 fn check(call: &str, step: usize) {
@@ -44,7 +33,7 @@ fn check(call: &str, step: usize) {
     let up = ["up", "-q", input.to_str().unwrap()];
     let before = snapshot();
     let mut nth = 1;
-    while killed(&lab, &up, call, nth) {
+    while lab.killed(&up, call, nth) {
         if nth % 3 == 0 && nth > 1 {
             lab.up(&objects);
             assert!(ask_soon("127.0.0.1:8080").is_some(), "up after one that was killed at {call} {nth}");
@@ -55,7 +44,7 @@ fn check(call: &str, step: usize) {
     }
     assert!(nth > 1, "{call} was never killed");
     let mut nth = 1;
-    while killed(&lab, &["down"], call, nth) {
+    while lab.killed(&["down"], call, nth) {
         lab.down();
         unchanged(&before, &format!("down was killed at {call} {nth}"));
         lab.up(&objects);

@@ -402,3 +402,39 @@ fn rules_that_the_kernel_refuses_change_nothing() {
     drop(stdin);
     owner.wait().unwrap();
 }
+
+#[test]
+fn an_address_that_somebody_has_on_the_wire_is_not_given() {
+    let lab = Lab::new();
+    // A bridge of another's, on which somebody has taken addresses that no record tells of.
+    for line in ["link add docker0 type bridge", "addr add 172.17.0.1/16 dev docker0", "link set docker0 up"] {
+        run(&format!("ip {line}"));
+    }
+    let (web, other) = (Kept::new(), Kept::new());
+    let pid = other.0.id();
+    run(&format!("ip link add other0 type veth peer name eth0 netns {pid}"));
+    run("ip link set other0 master docker0 up");
+    run(&format!("nsenter -t {pid} -n ip addr add 172.17.255.254/16 dev eth0"));
+    run(&format!("nsenter -t {pid} -n ip link set eth0 up address 02:42:00:00:00:99"));
+    let mut asking = container("web", web.0.id(), "bridge", json!({}));
+    asking["NetworkSettings"]["Networks"]["bridge"] = json!({ "IPAddress": "172.17.255.254", "IPPrefixLen": 16 });
+    let said = (0..20).find_map(|_| {
+        let (status, _, said) = lab.done(&["up", "--dry-run", "-"], &json!([asking]).to_string());
+        thread::sleep(Duration::from_millis(50));
+        (status == 1).then_some(said)
+    });
+    let expected =
+        "address 172.17.255.254 is wanted by container 'web' and in use on bridge 'docker0' by 02:42:00:00:00:99";
+    assert!(said.as_ref().is_some_and(|said| said.contains(expected)), "{said:?}");
+    run("ip neigh flush dev docker0");
+    while !run("ip link show docker0").contains("state UP") {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let before = snapshot();
+    // Where any will do, it is the next one.
+    let (status, said, _) =
+        lab.done(&["up", "-"], &json!([container("web", web.0.id(), "bridge", json!({}))]).to_string());
+    assert!(status == 0 && said.contains("172.17.255.253/16"), "{said}");
+    lab.down();
+    unchanged(&before, "after down");
+}

@@ -1,5 +1,6 @@
 //! Containers up and down in this namespace: plan, compare, refuse or make, and remember.
 
+mod asking;
 mod refusals;
 mod tracked;
 
@@ -71,9 +72,13 @@ impl Attacher {
     /// Brings the named containers up, beside those that are.
     pub fn up(&self, configs: Configs, ids: &[String], daemon: &Daemon, dry: bool) -> Result<Attached, AttachError> {
         let mut state = self.store.read()?;
-        let live = Live::read(&self.route, &self.netfilter)?;
+        let mut live = Live::read(&self.route, &self.netfilter)?;
         let (merged, up) = merge(configs, ids, &state);
-        let (plan, findings) = self.plan(&merged, &up, daemon, &live, &state);
+        let (mut plan, mut findings) = self.plan(&merged, &up, daemon, &live, &state);
+        // Another address is taken where any will do; one that was asked for is refused below.
+        while asking::ask(&plan, &mut live, &state, &self.route)? {
+            (plan, findings) = self.plan(&merged, &up, daemon, &live, &state);
+        }
         let mut changes = compare(&plan, &live, &state, &Guards::here(&plan, &live));
         changes.conflicts.extend(missing_kinds(&changes.steps, &self.route)?);
         changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));

@@ -7,6 +7,7 @@ mod batch;
 pub mod conntrack;
 pub mod link;
 mod needs;
+mod neighbour;
 pub mod nft;
 mod socket;
 

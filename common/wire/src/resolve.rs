@@ -12,6 +12,7 @@ use model::{Finding, Protocol};
 
 use giver::Giver;
 use networks::networks;
+use order::Order;
 use ports::{exposed, ports};
 
 use crate::config::{Configs, Container, Endpoint, GatewayMode, Mac, Mode, Publish};
@@ -147,7 +148,8 @@ pub(crate) fn resolve(
     let mut findings = Vec::new();
     let mut chosen = choose(configs, selection, &mut findings);
     if matches!(dialect, Dialect::Docker20 | Dialect::Docker28) {
-        chosen.sort_by_key(|container| (!container.running, order::programmed(container, configs)));
+        let order = Order::of(configs);
+        chosen.sort_by_key(|container| (!container.running, order.get(container)));
     }
     let mut nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
     nets.iter_mut().for_each(|net| net.shared = taken.shared.contains(&net.bridge));

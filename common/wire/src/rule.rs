@@ -1,5 +1,7 @@
 //! Filter and address translation rules as values, and the sets that they are put into.
 
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use model::Protocol;
@@ -155,6 +157,13 @@ impl Rule {
             && self.matches == other.matches
             && self.target == other.target
     }
+
+    /// A number that is the same for all that do the same.
+    fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.family, self.table, &self.chain, &self.matches, &self.target).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// A chain that is not the kernel's.
@@ -174,7 +183,9 @@ pub struct RuleSet {
     /// Chains besides the kernel's.
     pub chains: Vec<Chain>,
     /// Rules.
-    pub rules: Vec<Rule>,
+    pub rules: VecDeque<Rule>,
+    /// Marks of all rules that were ever put in: one whose mark is not here is new, without a look at the others.
+    seen: HashSet<u64>,
 }
 
 impl RuleSet {
@@ -189,21 +200,23 @@ impl RuleSet {
     /// Puts a rule at the end of its chain, unless the chain has it.
     pub fn append(&mut self, rule: Rule) {
         if !self.has(&rule) {
-            self.rules.push(rule);
+            self.rules.push_back(rule);
         }
     }
 
     /// Puts a rule at the top of its chain, unless the chain has it.
     pub fn insert(&mut self, rule: Rule) {
         if !self.has(&rule) {
-            self.rules.insert(0, rule);
+            self.rules.push_front(rule);
         }
     }
 
     /// Puts a rule at the top of its chain, wherever it stood before.
     pub fn lift(&mut self, rule: Rule) {
-        self.rules.retain(|other| !other.same(&rule));
-        self.rules.insert(0, rule);
+        if self.has(&rule) {
+            self.rules.retain(|other| !other.same(&rule));
+        }
+        self.rules.push_front(rule);
     }
 
     /// Empties a chain.
@@ -223,8 +236,9 @@ impl RuleSet {
         rules
     }
 
-    fn has(&self, rule: &Rule) -> bool {
-        self.rules.iter().any(|other| other.same(rule))
+    /// Whether the rule is there; from now on it counts as seen.
+    fn has(&mut self, rule: &Rule) -> bool {
+        !self.seen.insert(rule.mark()) && self.rules.iter().any(|other| other.same(rule))
     }
 }
 

@@ -172,6 +172,16 @@ impl Lab {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
+    /// Runs `net` until its `nth` call of that name; whether it was killed there.
+    pub fn killed(&self, args: &[&str], call: &str, nth: usize) -> bool {
+        let inject = format!("inject={call}:signal=KILL:when={nth}");
+        let mut command = Command::new("strace");
+        command.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
+        command.arg(env!("CARGO_BIN_EXE_net")).args(args).args(["--state-dir", self.state.path().to_str().unwrap()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        !command.status().unwrap().success()
+    }
+
     pub fn up(&self, input: &str) {
         assert_eq!(self.done(&["up", "-q", "-"], input), (0, String::new(), String::new()));
     }

@@ -11,6 +11,7 @@ use crate::live::{self, Live};
 use crate::namespace::Namespace;
 use crate::netlink::link::Neighbour;
 use crate::netlink::{NetlinkError, Socket};
+use crate::render::rows::mac;
 use crate::state::State;
 use crate::{Family, Plan, Port};
 
@@ -141,11 +142,11 @@ fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &
             }
             let bridge = live.link(&veth.bridge).map(|link| link.index);
             let other = |n: &&Neighbour| Some(n.by) == bridge && n.address == address && n.mac != veth.mac;
-            let heard = live.neighbours.iter().any(|neighbour| other(&neighbour));
-            if heard && configs.container(&veth.container.0).is_some() {
-                let bridge = &veth.bridge;
+            let heard = live.neighbours.iter().find(other);
+            if let Some(other) = heard.filter(|_| configs.container(&veth.container.0).is_some()) {
+                let (bridge, by) = (&veth.bridge, mac(other.mac));
                 all.push(Conflict(format!(
-                    "address {address} is wanted by container '{title}' and in use on bridge '{bridge}'"
+                    "address {address} is wanted by container '{title}' and in use on bridge '{bridge}' by {by}"
                 )));
             }
         }

@@ -325,7 +325,7 @@ fn read_neighbour(body: &[u8]) -> Option<Neighbour> {
     (!failed).then_some(neighbour)
 }
 
-fn family_number(family: Family) -> u8 {
+pub(super) fn family_number(family: Family) -> u8 {
     match family {
         Family::V4 => 2,
         Family::V6 => 10,
