@@ -18,6 +18,14 @@ pub struct Host {
 /// Why a host could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Nothing is there.
+    #[error(
+        "there is no data root '{}': --root DIR (or DOCKLESS_ROOT) says where it is; a whole disk will do, as --root /mnt", .path.display()
+    )]
+    Missing {
+        /// As typed, or docker's own place.
+        path: PathBuf,
+    },
     /// The root itself cannot be read.
     #[error("cannot open the data root '{}'", .path.display())]
     Root {
@@ -36,6 +44,13 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    fn new(path: &Path, source: hostfs::ReadError) -> OpenError {
+        let path = path.to_path_buf();
+        if source.is_missing() { OpenError::Missing { path } } else { OpenError::Root { path, source } }
+    }
+}
+
 impl Host {
     /// Opens the root at `path`, a directory or a tar of one, and finds the stores in it.
     pub fn open(path: &Path) -> Result<Host, OpenError> {
@@ -44,8 +59,7 @@ impl Host {
 
     /// The same; `beside` is the old host's own `/`, for what its records say of files outside of the root.
     pub fn open_with(path: &Path, beside: Option<&Path>) -> Result<Host, OpenError> {
-        let open =
-            |path: &Path| Root::open(path).map_err(|source| OpenError::Root { path: path.to_path_buf(), source });
+        let open = |path: &Path| Root::open(path).map_err(|source| OpenError::new(path, source));
         let root = match beside {
             Some(beside) => open(path)?.with_host(open(beside)?),
             None => open(path)?,
