@@ -10,5 +10,8 @@ use args::Args;
 use plan::Plan;
 
 fn main() -> ExitCode {
-    cli::run("attach", |args: Args| run::run(&args, Plan::new(&args)?))
+    cli::run("attach", |args: Args| {
+        userns::enter()?;
+        run::run(&args, Plan::new(&args)?)
+    })
 }

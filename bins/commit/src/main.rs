@@ -10,5 +10,8 @@ use std::process::ExitCode;
 use plan::Plan;
 
 fn main() -> ExitCode {
-    cli::run("commit", |args: args::Args| run::run(&args, Plan::new(&args)?))
+    cli::run("commit", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
+        run::run(&args, Plan::new(&args)?)
+    })
 }

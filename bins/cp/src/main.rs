@@ -17,8 +17,11 @@ use std::process::ExitCode;
 use plan::Way;
 
 fn main() -> ExitCode {
-    cli::run("cp", |args: args::Args| match Way::of(&args)? {
-        Way::Out { container, path } => out::run(&args, &container, &path),
-        Way::Into { container, path } => into::run(&args, &container, &path),
+    cli::run("cp", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
+        match Way::of(&args)? {
+            Way::Out { container, path } => out::run(&args, &container, &path),
+            Way::Into { container, path } => into::run(&args, &container, &path),
+        }
     })
 }

@@ -14,6 +14,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     if args.verbose && args.format.as_deref().is_some_and(|format| format.trim() != "json") {
         bail!("-v shows tables or, with --format json, one document: a template has no place in it");
     }
+    userns::enter_whole(&args.root.path());
     let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
     let mut findings = Findings::from(host.take_findings());
     let survey = Survey::new(&host, &mut findings);

@@ -11,6 +11,7 @@ use plan::Plan;
 
 fn main() -> ExitCode {
     cli::run("exec", |args: Args| {
+        userns::enter()?;
         let plan = Plan::new(&args)?;
         run::run(plan)
     })

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     cli::run("export", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
         let plan = plan::Plan::new(&args)?;
         run::run(plan)
     })

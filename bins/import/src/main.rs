@@ -17,5 +17,8 @@ mod walk;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run("import", |args: args::Args| run::run(plan::Plan::new(args)?))
+    cli::run("import", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
+        run::run(plan::Plan::new(args)?)
+    })
 }

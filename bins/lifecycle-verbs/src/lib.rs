@@ -46,6 +46,7 @@ pub fn each(
     mut verb: impl FnMut(&Path, &Id, &str) -> Result<String, LifeError>,
 ) -> Result<Outcome> {
     let root = containers.root.path();
+    userns::enter()?;
     lifecycle::sweep::all(&cli::note);
     let mut outcome = Outcome::done();
     for name in &containers.names {

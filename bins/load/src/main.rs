@@ -12,5 +12,8 @@ mod run;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run("load", |args: args::Args| run::run(&args))
+    cli::run("load", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
+        run::run(&args)
+    })
 }

@@ -17,6 +17,9 @@ const USUAL: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Stat
 /// Lists the containers.
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let filters = filters::read(&args)?;
+    if args.size {
+        userns::enter_whole(&args.root.path());
+    }
     let mut host = Host::open(&args.root.path())?;
     let format = Format::parse(Some(&template(&args, host.stores().len() > 1)), USUAL)?;
     let mut findings = Findings::from(host.take_findings());

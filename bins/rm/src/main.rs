@@ -6,5 +6,8 @@ mod run;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run("rm", |args: args::Args| run::run(&args))
+    cli::run("rm", |args: args::Args| {
+        userns::enter_own(&args.root.path());
+        run::run(&args)
+    })
 }

@@ -24,10 +24,19 @@ fn main() -> ExitCode {
             // The one mistake that docker's client has another status for.
             return Ok(Outcome::not_done(anyhow::anyhow!("the input device is not a TTY")).with_status(1));
         }
+        own_namespace()?;
         let plan = Plan::new(&args)?;
         match args.plan {
             Some(format) => show::plan(&plan, format),
             None => run::run(&args, plan),
         }
     })
+}
+
+/// Makes an ordinary user root in his user namespace, and says what cannot be had there.
+fn own_namespace() -> anyhow::Result<()> {
+    if let userns::Entered::Alone(why) = userns::enter()? {
+        run::warn(&format!("{why}: everybody in the container is you, other users and groups cannot be had"));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     cli::run("save", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
         let host = host::Host::open_with(&args.root.path(), args.root.host_root())?;
         let plan = plan::Plan::new(&args, &host)?;
         run::run(&args, plan)

@@ -10,5 +10,8 @@ mod sample;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run("stats", |args: args::Args| run::run(&args))
+    cli::run("stats", |args: args::Args| {
+        userns::enter()?;
+        run::run(&args)
+    })
 }

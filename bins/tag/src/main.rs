@@ -6,5 +6,8 @@ mod run;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run("tag", |args: args::Args| run::run(&args))
+    cli::run("tag", |args: args::Args| {
+        userns::enter_whole(&args.root.path());
+        run::run(&args)
+    })
 }

@@ -7,5 +7,8 @@ mod table;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run("top", |args: args::Args| run::run(&args))
+    cli::run("top", |args: args::Args| {
+        userns::enter()?;
+        run::run(&args)
+    })
 }

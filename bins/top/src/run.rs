@@ -31,10 +31,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(out.flush().map(|()| Outcome::done())?)
 }
 
-/// What is in its cgroup; the first process alone where there are no cgroups.
+/// What is in its cgroup; where it has none, what is in its namespace of processes.
 fn processes(root: &std::path::Path, id: &model::Id, pid: i32) -> Vec<i32> {
     let parent = lifecycle::begin::host_config(root, id)["CgroupParent"].as_str().unwrap_or_default().to_string();
     let mut all = Cgroup::of(id.as_str(), &parent).processes();
+    if all.is_empty() {
+        all = lifecycle::end::beside(pid);
+    }
     if !all.contains(&pid) {
         all.push(pid);
     }

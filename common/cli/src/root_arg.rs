@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The flags that say which host is read. Flatten into a program's arguments: `#[command(flatten)] root: cli::RootArg`.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -20,7 +21,7 @@ pub struct RootArg {
 impl RootArg {
     /// The data root: as given, else `$DOCKLESS_ROOT`, else where this user's docker keeps it.
     pub fn path(&self) -> PathBuf {
-        chosen(self.root.as_deref(), &|name| env::var_os(name), rustix::process::geteuid().is_root())
+        chosen(self.root.as_deref(), &|name| env::var_os(name), is_superuser())
     }
 
     /// Whether it was named on the command line.
@@ -32,6 +33,12 @@ impl RootArg {
     pub fn host_root(&self) -> Option<&Path> {
         self.host_root.as_deref()
     }
+}
+
+/// Whether root started this program. Asked first when it starts: in his own user namespace everybody is root later.
+pub(crate) fn is_superuser() -> bool {
+    static STARTED_BY: OnceLock<bool> = OnceLock::new();
+    *STARTED_BY.get_or_init(|| rustix::process::geteuid().is_root())
 }
 
 // An empty variable counts as unset, as the XDG base directory specification has it.

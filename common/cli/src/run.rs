@@ -47,6 +47,7 @@ impl Program {
     /// Runs the program; see [`run`].
     pub fn run<A: CommandFactory + FromArgMatches>(self, work: impl FnOnce(A) -> anyhow::Result<Outcome>) -> ExitCode {
         message::set_program(self.name);
+        crate::root_arg::is_superuser();
         let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
         let mut command = usage::command::<A>(self.name);
         if args.first().is_some_and(|arg| arg == spec::FLAG) {

@@ -37,9 +37,13 @@ pub(crate) fn is_administrator() -> bool {
     const SYS_ADMIN: u64 = 1 << 21;
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let held = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    held.is_some_and(|held| held & SYS_ADMIN != 0) && is_first_namespace()
+}
+
+/// Whether this process is in the first user namespace, where every id means itself (user_namespaces(7)).
+pub fn is_first_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let is_first = map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
-    held.is_some_and(|held| held & SYS_ADMIN != 0) && is_first
+    map.is_empty() || map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 impl Process {

@@ -75,6 +75,17 @@ impl Root {
         }
     }
 
+    /// Whether it is on disk and looked at from a user namespace that is not the machine's first: then its owners are that
+    /// namespace's.
+    pub fn is_in_user_namespace(&self) -> bool {
+        matches!(self.place, Place::Kernel(_)) && !process::is_first_namespace()
+    }
+
+    /// Whether it is on disk, not in a tar.
+    pub fn is_on_disk(&self) -> bool {
+        matches!(self.place, Place::Kernel(_))
+    }
+
     /// The same, with the old host's own `/` beside it, for what lies outside of a data root.
     pub fn with_host(mut self, host: Root) -> Root {
         self.host = Some(Box::new(host));

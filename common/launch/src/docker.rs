@@ -89,11 +89,12 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(PathBuf::from).collect(),
         _ => default.iter().map(PathBuf::from).collect(),
     };
+    let namespaces = namespaces(host, &around, &mut notes);
     let spec = Spec {
         hostname: text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]).to_string(),
         domainname: text(&config["Domainname"]).unwrap_or_default().to_string(),
-        namespaces: namespaces(host, &around, &mut notes),
-        mounts: mounts(host, privileged, &around.joined, around.mounts)?,
+        mounts: mounts(host, privileged, &around.joined, &namespaces, around.mounts)?,
+        namespaces,
         masked: hidden("MaskedPaths", MASKED),
         read_only_paths: hidden("ReadonlyPaths", READ_ONLY),
         sysctls: pairs(&host["Sysctls"]),
@@ -229,7 +230,13 @@ fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> N
     }
 }
 
-fn mounts(host: &Value, privileged: bool, joined: &Joined, own: Vec<Mount>) -> Result<Vec<Mount>, DockerError> {
+fn mounts(
+    host: &Value,
+    privileged: bool,
+    joined: &Joined,
+    namespaces: &Namespaces,
+    own: Vec<Mount>,
+) -> Result<Vec<Mount>, DockerError> {
     let default = |destination: &str, source: MountSource, read_only: bool| Mount {
         destination: PathBuf::from(destination),
         source,
@@ -259,8 +266,32 @@ fn mounts(host: &Value, privileged: bool, joined: &Joined, own: Vec<Mount>) -> R
     out.extend(own);
     match out.iter().find(|mount| !matches!(mount.source, MountSource::Proc) && hides_processes(&mount.destination)) {
         Some(mount) => Err(DockerError::Mount(mount.destination.clone())),
-        None => Ok(out),
+        None if userns::is_first() => Ok(out),
+        None => Ok(share_what_is_the_hosts(out, namespaces)),
     }
+}
+
+/// Outside of the first user namespace the kernel makes a new view only of namespaces that are one's own: of the host's, its
+/// own view is taken.
+fn share_what_is_the_hosts(mut mounts: Vec<Mount>, namespaces: &Namespaces) -> Vec<Mount> {
+    for mount in &mut mounts {
+        let (namespace, path) = match mount.source {
+            MountSource::Proc => (&namespaces.pid, "/proc"),
+            MountSource::Sysfs => (&namespaces.network, "/sys"),
+            MountSource::Mqueue => (&namespaces.ipc, "/dev/mqueue"),
+            _ => continue,
+        };
+        if *namespace == Namespace::Host {
+            mount.source = MountSource::Bind { path: PathBuf::from(path) };
+        }
+    }
+    // Few hosts have their message queues mounted.
+    let is_there = |mount: &Mount| match &mount.source {
+        MountSource::Bind { path } if path == Path::new("/dev/mqueue") => path.exists(),
+        _ => true,
+    };
+    mounts.retain(is_there);
+    mounts
 }
 
 /// Whether a mount there would put other files in the place of the kernel's own: all of `/proc` but what runc lets through

@@ -90,13 +90,14 @@ fn enter(
             | libc::CLONE_NEWNET
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
-            | libc::CLONE_NEWCGROUP;
+            | libc::CLONE_NEWCGROUP
+            | sys::other_user_namespace(target.as_fd());
         sys::setns(target.as_fd(), kinds).step("cannot join the container's namespaces")
     };
     if let Err(refusal) = join() {
         return refusal;
     }
-    match sys::clone_sibling() {
+    match sys::clone_sibling(0) {
         Err(error) => Refusal::setup("cannot start a process in the container", inside::in_words(&error)),
         Ok(Some(number)) => {
             let _ = tell.write_all(&number.to_ne_bytes());

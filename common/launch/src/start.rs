@@ -110,8 +110,11 @@ pub fn start(
     if spec.mounts.iter().any(|mount| matches!(mount.source, MountSource::Init)) {
         init::write(scratch).map_err(StartError::Init)?;
     }
-    let cloned =
-        beside(&spec.namespaces.pid, || sys::clone(flags(&spec.namespaces), handle.as_ref().map(|fd| fd.as_fd())));
+    let flags = flags(&spec.namespaces);
+    let cloned = match &spec.namespaces.pid {
+        Namespace::Of(path) if !userns::is_first() => among(path, flags),
+        pid => beside(pid, || sys::clone(flags, handle.as_ref().map(|fd| fd.as_fd()))),
+    };
     match cloned {
         Err(error) => {
             cgroup.remove();
@@ -164,6 +167,42 @@ fn beside(wanted: &Namespace, make: impl FnOnce() -> io::Result<Cloned>) -> io::
         sys::setns(own.as_fd(), libc::CLONE_NEWPID)?;
     }
     made
+}
+
+/// The same outside of the first user namespace, where nobody comes back from another's process namespace: so somebody else goes
+/// there, and makes a child that is ours.
+fn among(path: &Path, flags: u64) -> io::Result<Cloned> {
+    let theirs = std::fs::File::open(path)?;
+    let (mut word, mut tell) =
+        pipe_with(PipeFlags::CLOEXEC).map(|(a, b)| (std::fs::File::from(a), std::fs::File::from(b)))?;
+    match sys::clone(0, None)? {
+        Cloned::Child => {
+            drop(word);
+            let made = sys::setns(theirs.as_fd(), libc::CLONE_NEWPID).and_then(|()| sys::clone_sibling(flags));
+            let said = match made {
+                Ok(None) => return Ok(Cloned::Child),
+                Ok(Some(pid)) => pid,
+                Err(error) => -error.raw_os_error().unwrap_or(libc::EIO),
+            };
+            let _ = tell.write_all(&said.to_ne_bytes());
+            sys::exit_now(0)
+        }
+        Cloned::Parent { handle, .. } => {
+            drop(tell);
+            let mut said = [0; 4];
+            let heard = word.read_exact(&mut said);
+            rustix::process::waitid(
+                rustix::process::WaitId::PidFd(handle.as_fd()),
+                rustix::process::WaitIdOptions::EXITED,
+            )?;
+            heard?;
+            let pid = i32::from_ne_bytes(said);
+            let number = rustix::process::Pid::from_raw(pid).filter(|_| pid > 0);
+            let Some(number) = number else { return Err(io::Error::from_raw_os_error(-pid)) };
+            let handle = rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty())?;
+            Ok(Cloned::Parent { pid, handle })
+        }
+    }
 }
 
 /// Tells the child to go on, and hears whether its program runs.

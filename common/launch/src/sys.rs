@@ -74,9 +74,9 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd>) -> io::Result<Cloned> 
     }
 }
 
-/// Forks a process that is not our child but our parent's. Here `None`, there its number.
-pub fn clone_sibling() -> io::Result<Option<i32>> {
-    let args = CloneArgs { flags: libc::CLONE_PARENT as u64, ..CloneArgs::default() };
+/// Forks a process that is not our child but our parent's, with new namespaces. Here `None`, there its number.
+pub fn clone_sibling(namespaces: u64) -> io::Result<Option<i32>> {
+    let args = CloneArgs { flags: namespaces | libc::CLONE_PARENT as u64, ..CloneArgs::default() };
     // SAFETY: the arguments outlive the call; without CLONE_VM the child has its own copy of the memory and stack.
     match unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } {
         -1 => Err(io::Error::last_os_error()),
@@ -180,9 +180,11 @@ pub fn capset(set: u64) -> io::Result<()> {
 
 /// Becomes this user for good: groups, then group, then user.
 pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    // In a namespace that its user made alone, groups cannot be given up, nor others be had.
+    let keeps = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
     // SAFETY: the list outlives the call; the raw syscalls act on this thread, which is the only one.
     let done = unsafe {
-        libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) != -1
+        (keeps || libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) != -1)
             && libc::syscall(libc::SYS_setresgid, gid, gid, gid) != -1
             && libc::syscall(libc::SYS_setresuid, uid, uid, uid) != -1
     };
@@ -214,6 +216,38 @@ pub fn most(resource: u32) -> u64 {
 pub fn setns(fd: BorrowedFd, kind: i32) -> io::Result<()> {
     // SAFETY: takes numbers only.
     let done = unsafe { libc::setns(fd.as_raw_fd(), kind) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `CLONE_NEWUSER` where a process is in another user namespace than this one: one's own cannot be joined again.
+pub fn other_user_namespace(process: BorrowedFd) -> i32 {
+    use std::os::unix::fs::MetadataExt;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd())).unwrap_or_default();
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).map(str::trim).unwrap_or_default();
+    let number = |pid: &str| std::fs::metadata(format!("/proc/{pid}/ns/user")).ok().map(|stat| stat.ino());
+    match (number(pid), number("self")) {
+        (Some(theirs), Some(own)) if theirs != own => libc::CLONE_NEWUSER,
+        _ => 0,
+    }
+}
+
+/// Sets the interface `lo` of this network namespace up, as in every container of docker's, connected or not.
+pub fn raise_loopback() -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: a struct of numbers and characters; all zero is a value of it.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes_with_nul()) {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the struct outlives the call, which reads it.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -61,7 +61,8 @@ fn enter(world: &World) -> Result<(), Refusal> {
         World::Running(pid) => {
             let target = Pid::from_raw(*pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
             let target = target.unwrap_or(Err(rustix::io::Errno::SRCH)).step("cannot open the container's process")?;
-            sys::setns(target.as_fd(), libc::CLONE_NEWNS).step("cannot join the container's view of files")
+            let kinds = libc::CLONE_NEWNS | sys::other_user_namespace(target.as_fd());
+            sys::setns(target.as_fd(), kinds).step("cannot join the container's view of files")
         }
         World::Resting { root, mounts, scratch } => {
             let sources = mounts::open_sources(mounts, scratch)?;

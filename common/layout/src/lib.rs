@@ -220,7 +220,7 @@ pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<R
         Generation::DockerFirst | Generation::DockerGraph => {
             Ok((docker_graph::read::image_rootfs(store, image), Vec::new()))
         }
-        Generation::DockerContent => Ok((docker_content::read::image_rootfs(store, image), Vec::new())),
+        Generation::DockerContent => Ok((docker_content::read::image_rootfs(root, store, image), Vec::new())),
         Generation::ContainersStorage => Ok(containers_storage::image_rootfs(root, store, image)),
         _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
     }

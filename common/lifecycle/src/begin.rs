@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::error::{LifeError, at};
 use crate::links::Line;
-use crate::{files, mounts, network, peers, record, runtime};
+use crate::{files, mounts, network, peers, record, runtime, usernet};
 
 /// A container ready to be started: its spec, and what its record asks for that is not done.
 pub struct Ready {
@@ -41,6 +41,7 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     let mut findings = Vec::new();
     let (inspect, more) = layout::inspect_container(host.root(), host.stores(), container);
     findings.extend(more);
+    usernet::refuse(&inspect)?;
     let (rootfs, more) = host.rootfs(container)?;
     findings.extend(more);
     let mut root_files = root_files(host, container, &rootfs, &mut findings)?;
@@ -202,6 +203,8 @@ pub fn connect(
     folder: &Path,
     links: &[Line],
 ) -> Result<network::Connected, LifeError> {
+    userns::shared::stays(pid.unsigned_abs())
+        .map_err(|error| LifeError::Machine("leave word of the container", error))?;
     if !network::is_wanted(inspect) {
         return Ok(network::Connected::default());
     }

@@ -61,7 +61,7 @@ pub fn outlive(id: &Id) -> Option<u8> {
     let mut buffer = [0; 16];
     loop {
         match recv(&socket, &mut buffer[..], RecvFlags::empty()) {
-            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
             Err(_) | Ok((0, _)) => return None,
             Ok((count, _)) => {
                 if let Some(Word::Ended(status)) = Word::parse(&buffer[..count]) {
@@ -167,7 +167,8 @@ fn read_typed(socket: &OwnedFd, attached: &mut Attached, buffer: &mut [u8]) -> i
 
 fn hear(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<Parted>> {
     let count = match recv(socket, &mut *buffer, RecvFlags::empty()) {
-        Err(rustix::io::Errno::INTR) => return Ok(None),
+        // Whoever left without having heard all that we said; what it said itself comes after that.
+        Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => return Ok(None),
         Err(_) | Ok((0, _)) => return Ok(Some(Parted::Lost)),
         Ok((count, _)) => count,
     };

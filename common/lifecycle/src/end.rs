@@ -114,6 +114,18 @@ fn libc_term() -> i32 {
     Signal::TERM.as_raw()
 }
 
+/// The processes that share a process's namespace of processes, unless that is this process's own.
+pub fn beside(pid: i32) -> Vec<i32> {
+    use std::os::unix::fs::MetadataExt;
+    let number = |pid: &str| std::fs::metadata(format!("/proc/{pid}/ns/pid")).ok().map(|stat| stat.ino());
+    let Some(wanted) = number(&pid.to_string()).filter(|wanted| Some(*wanted) != number("self")) else {
+        return Vec::new();
+    };
+    let listed = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = listed.filter_map(|entry| entry.file_name().into_string().ok()?.parse::<i32>().ok());
+    pids.filter(|pid| number(&pid.to_string()) == Some(wanted)).collect()
+}
+
 /// Lets a halted container go on, so that it can take a signal.
 fn thaw(root: &Path, id: &Id, living: &Living) -> Result<(), LifeError> {
     if living.record["State"]["Paused"] == true { freeze(root, id, false).map(drop) } else { Ok(()) }

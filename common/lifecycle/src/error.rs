@@ -81,6 +81,24 @@ pub enum LifeError {
     /// This machine cannot halt processes.
     #[error("this machine has no freezer cgroup: its processes cannot be halted together")]
     NoFreezer,
+    /// A port that an ordinary user may not publish.
+    #[error(
+        "port {port} is root's to publish: an ordinary user's begin at {least} (sysctl net.ipv4.ip_unprivileged_port_start)"
+    )]
+    RootsPort {
+        /// The port.
+        port: u16,
+        /// The first that he may.
+        least: u16,
+    },
+    /// A port that somebody has; the text is docker's.
+    #[error("Bind for {address}:{port} failed: port is already allocated")]
+    PortTaken {
+        /// On which address.
+        address: std::net::IpAddr,
+        /// The port.
+        port: u16,
+    },
     /// A mount that cannot be had.
     #[error("{0}")]
     Mount(String),

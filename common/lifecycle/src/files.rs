@@ -21,7 +21,9 @@ pub fn layers(host: &Host, rootfs: &Rootfs, findings: &mut Vec<Finding>) -> Resu
     let (branches, more) =
         storage::drivers::stack(host.root(), rootfs).map_err(|error| LifeError::Files(error.into()))?;
     findings.extend(more);
-    let joins = |dialect| matches!(dialect, Dialect::Plain | Dialect::Overlay { user: false });
+    // Which marks the kernel goes by, it says by the user namespace that the overlay is mounted in.
+    let marks = Dialect::Overlay { user: !userns::is_first() };
+    let joins = |dialect| dialect == Dialect::Plain || dialect == marks;
     let can = host.root().path().is_dir()
         && rootfs.ids.uids.is_empty()
         && branches.iter().all(|branch| joins(branch.dialect));
@@ -77,7 +79,12 @@ pub fn etc(record: &Value, connected: Option<&Connected>, links: &[Line]) -> Vec
     }
     let theirs = of_host("/etc/resolv.conf");
     // On networks of the user's our own resolver answers, and asks the servers that the record names.
-    let asked = if answers_names(record) { vec![RESOLVER.to_string()] } else { list("Dns") };
+    let other = connected.and_then(|connected| connected.resolver.clone()).filter(|_| list("Dns").is_empty());
+    let asked = match other {
+        _ if answers_names(record) => vec![RESOLVER.to_string()],
+        Some(other) => vec![other],
+        None => list("Dns"),
+    };
     let mut options = list("DnsOptions");
     if answers_names(record) && !options.iter().any(|option| option.starts_with("ndots:")) {
         options.push("ndots:0".to_string());
@@ -90,5 +97,6 @@ pub fn etc(record: &Value, connected: Option<&Connected>, links: &[Line]) -> Vec
 /// Whether a container's questions for names are answered by our resolver: on every network but docker's own.
 pub fn answers_names(record: &Value) -> bool {
     let mode = record["HostConfig"]["NetworkMode"].as_str().unwrap_or("none");
-    !matches!(mode, "" | "default" | "bridge" | "none" | "host") && !mode.starts_with("container:")
+    let is_own = !matches!(mode, "" | "default" | "bridge" | "none" | "host") && !mode.starts_with("container:");
+    is_own && userns::person().is_none()
 }

@@ -182,6 +182,8 @@ impl<'a> Told<'a> {
 }
 
 fn leave_the_person() -> Result<(), LifeError> {
+    userns::shared::stays(std::process::id())
+        .map_err(|error| LifeError::Machine("leave word of this process", error))?;
     let machine = |errno: rustix::io::Errno| LifeError::Machine("leave the terminal", errno.into());
     rustix::process::setsid().map_err(machine)?;
     let null = fs::OpenOptions::new()

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use wire::attach::Attacher;
 use wire::{Daemon, Plan};
 
-use crate::LifeError;
+use crate::{LifeError, usernet};
 
 /// What a container is connected to.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Connected {
     pub addresses: Vec<String>,
     /// The gateway of the first.
     pub gateway: Option<String>,
+    /// Who answers questions for names, where not the host's own servers.
+    pub resolver: Option<String>,
     /// What is lacking, one line each.
     pub warnings: Vec<String>,
     /// Docker's `Networks`, by name.
@@ -43,6 +45,9 @@ pub fn of_host(host: &Host) -> Vec<Value> {
 
 /// Connects the container whose first process is `pid`.
 pub fn connect(inspect: &Value, networks: &[Value], id: &Id, pid: i32) -> Result<Connected, LifeError> {
+    if usernet::is_it() {
+        return usernet::connect(inspect, id, pid);
+    }
     let mode = inspect["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
     let usual = matches!(mode, "" | "default" | "bridge");
     if !usual && !networks.iter().any(|network| network["Name"] == mode || network["Id"] == mode) {
@@ -86,6 +91,10 @@ pub fn answer_names(id: &Id, pid: i32) -> Option<String> {
 
 /// Takes what was made for the container away again; nothing is there to take where somebody did that already.
 pub fn disconnect(id: &Id) -> Result<(), LifeError> {
+    if usernet::is_it() {
+        usernet::disconnect(id);
+        return Ok(());
+    }
     let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
     match attacher.down(&[id.as_str().to_string()], &Daemon::default(), false) {
         Ok(_) | Err(wire::attach::AttachError::Conflicts { .. }) => Ok(()),

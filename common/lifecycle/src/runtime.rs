@@ -19,7 +19,7 @@ const LOCK: &str = "lock";
 /// What a later sweep has to know.
 const LIFE: &str = "life.json";
 
-/// The folder of one living container: `/run/dockless/<id>`, or below `$XDG_RUNTIME_DIR` for an ordinary user. It goes
+/// The folder of one living container: `<id>` in `/run/dockless`, or in an ordinary user's own folder. It goes
 /// when this is dropped.
 pub struct Folder {
     path: PathBuf,
@@ -201,8 +201,7 @@ pub fn place(id: &str) -> PathBuf {
 }
 
 fn top() -> PathBuf {
-    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
-    own.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("dockless")
+    userns::place::folder()
 }
 
 /// 32 random bytes as 64 hex digits. As docker, takes others where the first twelve digits are all numbers: such an id

@@ -33,7 +33,7 @@ impl Home {
         if !is_here("busybox") {
             return None;
         }
-        let programs = BUILT.get_or_init(|| build(packages)).clone();
+        let programs = built(packages);
         let home = Home { place: tempfile::tempdir().expect("a folder is made"), programs };
         home.import();
         Some(home)
@@ -132,12 +132,25 @@ impl Drop for Home {
     }
 }
 
+/// Where our programs are, with these of them built anew.
+pub fn built(packages: &[&str]) -> PathBuf {
+    BUILT.get_or_init(|| build(packages)).clone()
+}
+
 /// Builds the programs that every test needs and these, and says where they are: cargo by itself builds only the package under
 /// test.
 fn build(packages: &[&str]) -> PathBuf {
     let usual = ["import", "run", "ps", "rm", "inspect", "lifecycle-verbs"];
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     command.args(["build", "--quiet", "--offline"]);
+    // What cargo tells the test about its package, build scripts would take for theirs, and build everything anew.
+    let told = |key: &&std::ffi::OsString| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| key.to_string_lossy().starts_with(own))
+    };
+    let keys: Vec<_> = std::env::vars_os().map(|(key, _)| key).collect();
+    for key in keys.iter().filter(told) {
+        command.env_remove(key);
+    }
     for package in usual.iter().chain(packages) {
         command.args(["-p", package]);
     }

@@ -10,14 +10,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("disk", &["hostfs", "model"]),
     ("host", &["hostfs", "layout", "model", "storage"]),
     ("hostfs", &["model", "tarball"]),
-    ("launch", &["model"]),
+    ("launch", &["model", "userns"]),
     ("layout", &["hostfs", "model"]),
-    ("lifecycle", &["host", "hostfs", "launch", "layout", "logfile", "model", "storage", "wire"]),
+    ("lifecycle", &["host", "hostfs", "launch", "layout", "logfile", "model", "storage", "userns", "wire"]),
     ("logfile", &["hostfs", "layout", "model", "tarball"]),
     ("model", &[]),
     ("storage", &["disk", "hostfs", "model", "tarball"]),
     ("tarball", &["model"]),
     ("testkit", &["model"]),
+    ("userns", &[]),
     ("wire", &["model"]),
 ];
 

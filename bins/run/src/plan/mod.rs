@@ -9,7 +9,7 @@ use host::Host;
 use launch::docker::{self, Surroundings};
 use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
 use lifecycle::links::Line;
-use lifecycle::{files, mounts, peers, runtime};
+use lifecycle::{files, mounts, peers, runtime, usernet};
 use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
 use serde_json::Value;
 
@@ -81,6 +81,7 @@ impl Plan {
             Subject::Old(_) => peers::as_far_as_there(&host, &inspect, &mut notes),
             Subject::New(_) => peers::of(&host, &inspect)?,
         };
+        usernet::refuse(&inspect)?;
         let etc = files::etc(&inspect, None, &peers.links.hosts);
         let folder = runtime::place(id.as_str());
         let lower = files::layers(&host, &rootfs, &mut findings)?;

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use crate::spec::Spec;
+use crate::spec::{Limits, Spec};
 pub use host::{Hierarchy, Hosts};
 
 /// Where our groups lie below each hierarchy, unless `--cgroup-parent` says otherwise.
@@ -38,6 +38,9 @@ pub struct CgroupError {
 
 /// Makes the groups of `spec` and writes its limits. Returns what this host cannot keep, in words.
 pub fn create(spec: &Spec) -> Result<(Cgroup, Vec<String>), CgroupError> {
+    if userns::person().is_some() {
+        return Ok((Cgroup::default(), ordinary(&spec.limits).into_iter().collect()));
+    }
     let hosts = Hosts::read();
     let mut cgroup = Cgroup { folders: Vec::new(), unified: hosts.is_unified() };
     let mut warnings = Vec::new();
@@ -58,9 +61,36 @@ pub fn create(spec: &Spec) -> Result<(Cgroup, Vec<String>), CgroupError> {
     }
 }
 
+/// What an ordinary user's container goes without; nothing where no limit is asked for.
+// GAP: a group that the machine's systemd gave to the user is not used.
+fn ordinary(limits: &Limits) -> Option<String> {
+    let asked = [
+        ("memory", limits.memory.is_some()),
+        ("memory reservation", limits.memory_reservation.is_some()),
+        ("memory with swap", limits.memory_swap.is_some()),
+        ("swappiness", limits.memory_swappiness.is_some()),
+        ("no killing when out of memory", limits.oom_kill_disable),
+        ("cpu shares", limits.cpu_shares.is_some()),
+        ("cpu quota", limits.cpu_quota.is_some()),
+        ("cpu period", limits.cpu_period.is_some()),
+        ("cpus", !limits.cpuset_cpus.is_empty()),
+        ("memory nodes", !limits.cpuset_mems.is_empty()),
+        ("pids", limits.pids.is_some_and(|most| most > 0)),
+        ("block weight", limits.blkio_weight.is_some()),
+        ("throttles of devices", !limits.throttles.is_empty()),
+        ("real-time runtime", limits.real_time_runtime.is_some()),
+        ("real-time period", limits.real_time_period.is_some()),
+    ];
+    let names: Vec<&str> = asked.iter().filter(|(_, asked)| *asked).map(|(name, _)| *name).collect();
+    (!names.is_empty()).then(|| format!("an ordinary user has no cgroups: limits discarded ({})", names.join(", ")))
+}
+
 impl Cgroup {
     /// The groups of a container that was started earlier.
     pub fn of(id: &str, parent: &str) -> Cgroup {
+        if userns::person().is_some() {
+            return Cgroup::default();
+        }
         let hosts = Hosts::read();
         let below = |top: &Path| folder(top, parent, id);
         let folders: Vec<PathBuf> = match &hosts {

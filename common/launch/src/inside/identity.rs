@@ -54,7 +54,14 @@ pub fn give_up_rights(process: &Process) -> Result<(), Refusal> {
         sys::seccomp(filter).step("cannot load the system call filter")?;
     }
     sys::prctl(libc::PR_SET_KEEPCAPS, 1, 0).step("cannot keep capabilities")?;
-    sys::become_user(process.user.uid, process.user.gid, &process.user.groups).step("cannot become the user")?;
+    let (uid, gid) = (process.user.uid, process.user.gid);
+    sys::become_user(uid, gid, &process.user.groups).map_err(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) => Refusal::setup(
+            format!("cannot become user {uid}:{gid}"),
+            "this user namespace has no such ids, or not all of its groups",
+        ),
+        _ => Refusal::setup("cannot become the user", super::in_words(&error)),
+    })?;
     sys::prctl(libc::PR_SET_KEEPCAPS, 0, 0).step("cannot keep capabilities")?;
     // What this process never had it cannot give; the launcher says so.
     let own = sys::capget().step("cannot tell capabilities")?;

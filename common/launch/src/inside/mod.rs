@@ -96,9 +96,13 @@ fn build(spec: &Spec, streams: Streams, scratch: &Path, mut go: File) -> Result<
     sys::reset_signals();
     rustix::process::setsid().step("cannot begin a session")?;
     join_namespaces(spec)?;
+    if spec.namespaces.network == Namespace::New {
+        sys::raise_loopback().step("cannot raise the loopback interface")?;
+    }
     let sources = mounts::open_sources(&spec.mounts, scratch)?;
+    let devices = mounts::open_devices(&spec.devices)?;
     root::pivot(&spec.root, scratch)?;
-    let null = mounts::mount_all(spec, sources)?;
+    let null = mounts::mount_all(spec, sources, devices)?;
     wait(&mut go)?;
     if spec.namespaces.cgroup == Namespace::New {
         sys::unshare(libc::CLONE_NEWCGROUP).step("cannot make a cgroup namespace")?;

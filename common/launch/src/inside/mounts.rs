@@ -12,10 +12,14 @@ use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
-use super::root::READ_ONLY;
+use super::root::{self, READ_ONLY};
 use super::{Refusal, Step};
 use crate::spec::{Device, Mount, MountSource, Propagation, Spec};
 use crate::{init, sys};
+
+/// What mounts of the kernel's own files have.
+const PLAIN: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// A mount source taken from the host: its detached tree and whether it is a directory.
 pub struct Opened {
@@ -33,6 +37,8 @@ pub fn open_sources(mounts: &[Mount], scratch: &Path) -> Result<Vec<Option<Opene
             MountSource::BindOverlay { path } => Some(open_covered(path)?),
             MountSource::Inside { namespace, path } => Some(open_inside(namespace, path)?),
             MountSource::Init => Some(open_bind(&scratch.join(init::NAME))?),
+            MountSource::Proc => Some(new_view("proc", &mount.destination)?),
+            MountSource::Sysfs => Some(new_view("sysfs", &mount.destination)?),
             _ => None,
         };
         if let Some(opened) = &opened {
@@ -42,6 +48,13 @@ pub fn open_sources(mounts: &[Mount], scratch: &Path) -> Result<Vec<Option<Opene
         all.push(opened);
     }
     Ok(all)
+}
+
+/// A view of this process's own namespaces. In a user namespace the kernel makes one only where the host's is still to be seen
+/// whole (Linux fs/namespace.c mount_too_revealing), so it is made here.
+fn new_view(kind: &str, at: &Path) -> Result<Opened, Refusal> {
+    let tree = new_mount(kind, &[], PLAIN).step(&format!("cannot mount on '{}'", at.display()))?;
+    Ok(Opened { tree, is_dir: true })
 }
 
 fn open_bind(path: &Path) -> Result<Opened, Refusal> {
@@ -92,13 +105,15 @@ fn open_covered(path: &Path) -> Result<Opened, Refusal> {
     let by_handle = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let options = [("lowerdir+", by_handle(&source)), ("upperdir", by_handle(&upper)), ("workdir", by_handle(&work))];
     let options: Vec<(&str, &str)> = options.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let tree = new_mount("overlay", &options, MountAttrFlags::empty()).step(&step)?;
+    let fs = set_up("overlay", &options).step(&step)?;
+    root::own_marks(fs.as_fd()).step(&step)?;
+    let tree = made(&fs, MountAttrFlags::empty()).step(&step)?;
     Ok(Opened { tree, is_dir: true })
 }
 
 /// Mounts everything but what needs the cgroup, and makes `/dev`. Returns a handle on a null device that is surely ours.
-pub fn mount_all(spec: &Spec, sources: Vec<Option<Opened>>) -> Result<OwnedFd, Refusal> {
-    make_dev(spec)?;
+pub fn mount_all(spec: &Spec, sources: Vec<Option<Opened>>, devices: Devices) -> Result<OwnedFd, Refusal> {
+    make_dev(spec, devices)?;
     let null = fs::open("/dev/null", OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).step("cannot open '/dev/null'")?;
     mount_sources(&spec.mounts, sources)?;
     Ok(null)
@@ -117,15 +132,14 @@ pub fn mount_sources(mounts: &[Mount], sources: Vec<Option<Opened>>) -> Result<(
 }
 
 fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
-    let plain =
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let (tree, is_dir) = match (&mount.source, source) {
         (_, Some(opened)) => (opened.tree, opened.is_dir),
-        (MountSource::Proc, _) => (new_mount("proc", &[], plain)?, true),
-        (MountSource::Sysfs, _) => (new_mount("sysfs", &[], plain)?, true),
-        (MountSource::Mqueue, _) => (new_mount("mqueue", &[], plain)?, true),
+        (MountSource::Mqueue, _) => (new_mount("mqueue", &[], PLAIN)?, true),
         (MountSource::Devpts, _) => {
-            let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+            let mut options = vec![("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")];
+            if has_tty_group() {
+                options.push(("gid", "5"));
+            }
             (
                 new_mount("devpts", &options, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)?,
                 true,
@@ -135,9 +149,14 @@ fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
             let mode = mode.or_else(|| mode_of(&mount.destination)).unwrap_or(0o1777);
             (tmpfs(*size, mode, options)?, true)
         }
-        (MountSource::Cgroup, _) => (new_mount("cgroup2", &[], plain)?, true),
+        (MountSource::Cgroup, _) => (new_mount("cgroup2", &[], PLAIN)?, true),
         (
-            MountSource::Bind { .. } | MountSource::BindOverlay { .. } | MountSource::Inside { .. } | MountSource::Init,
+            MountSource::Bind { .. }
+            | MountSource::BindOverlay { .. }
+            | MountSource::Inside { .. }
+            | MountSource::Init
+            | MountSource::Proc
+            | MountSource::Sysfs,
             None,
         ) => return Err(Errno::NOENT),
     };
@@ -148,6 +167,12 @@ fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
     let own = matches!(mount.source, MountSource::Proc | MountSource::Sysfs);
     let target = if own { own_directory(&mount.destination)? } else { target(&mount.destination, is_dir)? };
     attach(&tree, &target)
+}
+
+/// Whether the group of terminals, 5 in every image, is one of this user namespace's.
+fn has_tty_group() -> bool {
+    let groups = userns::ids::groups();
+    groups.is_empty() || userns::ids::holds(&groups, 5)
 }
 
 /// The mode of a directory of the image that memory is to cover (runc v1.1.5 libcontainer/rootfs_linux.go); `None` where
@@ -181,6 +206,15 @@ fn tmpfs(size: Option<u64>, mode: u32, options: &[String]) -> Result<OwnedFd, Er
 }
 
 fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    made(&set_up(kind, options)?, attributes)
+}
+
+fn made(fs: &OwnedFd, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    mount::fsconfig_create(fs.as_fd())?;
+    mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn set_up(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
     let fs = mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     mount::fsconfig_set_string(fs.as_fd(), "source", kind)?;
     for (key, value) in options {
@@ -190,8 +224,7 @@ fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -
             mount::fsconfig_set_string(fs.as_fd(), *key, *value)?
         }
     }
-    mount::fsconfig_create(fs.as_fd())?;
-    mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    Ok(fs)
 }
 
 fn attach(tree: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
@@ -274,12 +307,56 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "/dev/ptmx"),
 ];
 
-fn make_dev(spec: &Spec) -> Result<(), Refusal> {
+/// Where device nodes come from: `None` for making them, else those of the host, in the spec's order.
+pub type Devices = Option<Vec<OwnedFd>>;
+
+/// Takes the host's device nodes where none can be made: outside of the first user namespace nobody may make one.
+pub fn open_devices(devices: &[Device]) -> Result<Devices, Refusal> {
+    if userns::is_first() {
+        return Ok(None);
+    }
+    devices.iter().map(open_device).collect::<Result<Vec<_>, _>>().map(Some)
+}
+
+fn open_device(device: &Device) -> Result<OwnedFd, Refusal> {
+    let step = format!("cannot take the device '{}' of the host", device.path.display());
+    let place = [device.path.clone(), hosts_own(device)].into_iter().find(|place| is_it(place, device));
+    let Some(place) = place else { return Err(Refusal::setup(step, "it is not there")) };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = mount::open_tree(fs::CWD, &place, flags).step(&step)?;
+    // Looked at once more: what is mounted is what was opened, not what has the name.
+    let stat = fs::statat(&tree, "", AtFlags::EMPTY_PATH).step(&step)?;
+    if is_of(&stat, device) { Ok(tree) } else { Err(Refusal::setup(step, "it was changed meanwhile")) }
+}
+
+/// Where the host has a device: by its numbers, in `/sys/dev`.
+fn hosts_own(device: &Device) -> PathBuf {
+    let folder = if device.kind == 'b' { "block" } else { "char" };
+    let path = format!("/sys/dev/{folder}/{}:{}/uevent", device.major, device.minor);
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    Path::new("/dev").join(text.lines().find_map(|line| line.strip_prefix("DEVNAME=")).unwrap_or_default())
+}
+
+fn is_it(place: &Path, device: &Device) -> bool {
+    fs::statat(fs::CWD, place, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_of(&stat, device))
+}
+
+fn is_of(stat: &fs::Stat, device: &Device) -> bool {
+    let kind = if device.kind == 'b' { fs::FileType::BlockDevice } else { fs::FileType::CharacterDevice };
+    fs::FileType::from_raw_mode(stat.st_mode) == kind && stat.st_rdev == fs::makedev(device.major, device.minor)
+}
+
+fn make_dev(spec: &Spec, devices: Devices) -> Result<(), Refusal> {
     let step = "cannot make '/dev'";
     let memory = tmpfs(Some(65_536 * 1024), 0o755, &["exec".into(), "dev".into()]).step(step)?;
     attach(&memory, &own_directory(Path::new("/dev")).step(step)?).step(step)?;
+    let mut trees = devices.map(Vec::into_iter);
     for device in &spec.devices {
-        make_node(device).step(&format!("cannot make the device '{}'", device.path.display()))?;
+        let made = match trees.as_mut().and_then(Iterator::next) {
+            Some(tree) => target(&device.path, false).and_then(|at| attach(&tree, &at)),
+            None => make_node(device),
+        };
+        made.step(&format!("cannot make the device '{}'", device.path.display()))?;
     }
     for (to, link) in LINKS {
         fs::symlink(to, link).step(step)?;

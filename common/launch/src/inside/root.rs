@@ -1,6 +1,6 @@
 //! The root: an overlay of the layers, put in place before anything else of the image is looked at.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -78,6 +78,11 @@ fn directory(root: &RootFiles, top: &Path) -> Result<(), Refusal> {
     mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step(&step)
 }
 
+/// Has the overlay keep its marks as `user.overlay.*`: `trusted.*` is kept for the first user namespace.
+pub fn own_marks(fs: BorrowedFd) -> Result<(), rustix::io::Errno> {
+    if userns::is_first() { Ok(()) } else { mount::fsconfig_set_flag(fs, "userxattr") }
+}
+
 fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
     let fs = mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("the kernel has no overlay file system")?;
     mount::fsconfig_set_string(fs.as_fd(), "source", "overlay").step("cannot set up the overlay")?;
@@ -96,6 +101,7 @@ fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
     set("workdir", &upper.work)?;
     // What dockerd mounts with: no index that a later mount elsewhere would trip over.
     mount::fsconfig_set_string(fs.as_fd(), "index", "off").step("cannot set up the overlay")?;
+    own_marks(fs.as_fd()).step("this kernel has no overlay for ordinary users (Linux 5.11 has it)")?;
     mount::fsconfig_create(fs.as_fd()).step("cannot join the layers")?;
     let tree = mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
         .step("cannot mount the root")?;

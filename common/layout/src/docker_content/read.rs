@@ -303,7 +303,7 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
     let below = Layers::new(root, store).down(parent, &mut notes);
     let count = own.len();
     own.extend(below);
-    Ok((Rootfs { layers: own, own: count, ids: id_map(store), user_xattrs: is_rootless(store) }, notes.list))
+    Ok((Rootfs { layers: own, own: count, ids: id_map(store), user_xattrs: is_rootless(root, store) }, notes.list))
 }
 
 fn own_layer(root: &Root, store: &Store, path: &HostPath) -> Result<LayerRef, LayoutError> {
@@ -325,8 +325,8 @@ fn own_layer(root: &Root, store: &Store, path: &HostPath) -> Result<LayerRef, La
 }
 
 /// The layers of an image.
-pub(crate) fn image_rootfs(store: &Store, image: &Image) -> Rootfs {
-    Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(store), user_xattrs: is_rootless(store) }
+pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Rootfs {
+    Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(store), user_xattrs: is_rootless(root, store) }
 }
 
 /// How owners are shifted: the home of a remapped user is named by the first ids.
@@ -337,9 +337,18 @@ pub(crate) fn id_map(store: &Store) -> IdMap {
         .map_or_else(IdMap::default, |(uid, gid)| IdMap { uids: range(uid), gids: range(gid) })
 }
 
-/// Whether an ordinary user's daemon wrote it, whose overlays are marked by `user.*`.
-fn is_rootless(store: &Store) -> bool {
-    store.recorded.windows(20).any(|part| part == b"/.local/share/docker")
+/// Whether its overlays are marked by `user.*`: where it was an ordinary user's, or he himself looks at what is his in his
+/// user namespace, where he is root.
+fn is_rootless(root: &Root, store: &Store) -> bool {
+    if store.recorded.windows(20).any(|part| part == b"/.local/share/docker") {
+        return true;
+    }
+    match root.stat(&driver_folder(store, &store.driver)).map(|stat| stat.uid) {
+        Ok(0) => root.is_in_user_namespace(),
+        // Who cannot be shown `trusted.*` does not know which of the two it is.
+        Ok(_) => root.is_on_disk() && root.shows_trusted() && ids_of(store.home.name()).is_none(),
+        Err(_) => false,
+    }
 }
 
 /// The steps of an image, newest first, with the sizes of the layers that they made.

@@ -23,8 +23,8 @@ mod content;
 mod links;
 mod marks;
 
-const OPAQUE: &str = "trusted.overlay.opaque";
-const OVERLAY: &[u8] = b"trusted.overlay.";
+/// What overlay2's own attributes begin with, for the machine's root; for others see [`Tree::marks`].
+const TRUSTED: &[u8] = b"trusted.overlay.";
 const WHITEOUT: &[u8] = b".wh.";
 const WHITEOUT_META: &[u8] = b".wh..wh.";
 const WHITEOUT_OPAQUE: &[u8] = b".wh..wh..opq";
@@ -262,7 +262,7 @@ impl<'w> Unpacker<'w> {
     fn attributes(&mut self, path: &EntryPath, meta: &Metadata) -> Metadata {
         let mut meta = meta.clone();
         if self.form == LayerForm::Overlay2 {
-            let marks: Vec<Box<[u8]>> = meta.xattrs.keys().filter(|name| name.starts_with(OVERLAY)).cloned().collect();
+            let marks: Vec<Box<[u8]>> = meta.xattrs.keys().filter(|name| self.is_mark(name)).cloned().collect();
             for mark in marks {
                 meta.xattrs.remove(&mark);
                 self.tree.lost.add(path, format!("xattr '{}' is overlay2's own mark and was not set", shown(&mark)));
@@ -393,6 +393,12 @@ impl<'w> Unpacker<'w> {
         }
         let device = fs::makedev(major, minor);
         let mode = Mode::from_raw_mode(meta.mode & 0o777);
+        if kind != FileType::Fifo && !self.tree.is_first {
+            // As docker has it (moby v20.10.24 pkg/archive/archive_unix.go handleTarTypeBlockCharFifo): left out. A layer
+            // that comes after may have it gone, which does no harm.
+            self.tree.lost.add(path, "a device cannot be made in a user namespace, and was left out");
+            return Ok(());
+        }
         self.make(path, |folder, name| fs::mknodat(folder, name, kind, mode, device), "make the device", was_own)?;
         self.dress(path, meta, true)
     }

@@ -25,6 +25,8 @@ pub(super) struct Tree {
     umask: u32,
     owner: (u32, u32),
     is_root: bool,
+    /// Whether this process is in the first user namespace: elsewhere some ids mean nobody, and no device can be made.
+    pub(super) is_first: bool,
     /// Whether a folder may have a default access control list, which new files in it would inherit.
     has_default_acls: bool,
     /// With a tree below in the same folder: what came with this layer.
@@ -75,12 +77,19 @@ impl Tree {
             umask: umask(),
             owner,
             is_root,
+            is_first: hostfs::process::is_first_namespace(),
             has_default_acls: has_base,
             own: has_base.then(Own::default),
             lost: Lost::default(),
         };
         tree.levels[0].default_acl = tree.take_default_acl(tree.levels[0].fd.as_fd());
         Ok(tree)
+    }
+
+    /// What overlay's own attributes begin with, as whoever mounts this reads them: `trusted.*` is kept for the first user
+    /// namespace (Linux Documentation/filesystems/overlayfs.rst, userxattr).
+    pub(super) fn marks(&self) -> &'static [u8] {
+        if self.is_root && self.is_first { b"trusted.overlay." } else { b"user.overlay." }
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -267,7 +276,10 @@ impl Tree {
         let inherits = self.is_setgid_here();
         let chowned = match owner {
             Some((uid, gid)) if made.is_none() || inherits || (uid, gid) != self.owner => {
-                fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).doing("set the owner of")?;
+                match fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+                    Err(Errno::INVAL) if !self.is_first => self.lose_owner(path, (uid, gid)),
+                    done => done.doing("set the owner of")?,
+                }
                 true
             }
             _ => false,
@@ -299,11 +311,13 @@ impl Tree {
         meta: &Metadata,
         has_mode: bool,
     ) -> Result<(), Trouble> {
-        if let Some((uid, gid)) =
-            self.owner_of(path, meta).filter(|owner| self.is_setgid_here() || *owner != self.owner)
-        {
+        if let Some(owner) = self.owner_of(path, meta).filter(|owner| self.is_setgid_here() || *owner != self.owner) {
+            let (uid, gid) = owner;
             let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fs::chownat(self.here(), name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).doing("set the owner of")?;
+            match fs::chownat(self.here(), name, uid, gid, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::INVAL) if !self.is_first => self.lose_owner(path, owner),
+                done => done.doing("set the owner of")?,
+            }
         }
         if has_mode {
             fs::chmodat(self.here(), name, Mode::from_raw_mode(meta.mode), AtFlags::empty())
@@ -336,6 +350,10 @@ impl Tree {
                 None
             }
         }
+    }
+
+    fn lose_owner(&mut self, path: &EntryPath, (uid, gid): (u32, u32)) {
+        self.lost.add(path, format!("owner {uid}:{gid} means nobody in this user namespace"));
     }
 
     fn lose_xattr(&mut self, path: &EntryPath, name: &[u8], errno: Errno) -> Result<(), Trouble> {

@@ -6,7 +6,7 @@ use rustix::fs::{self, FileType, Mode, Stat, XattrFlags};
 use rustix::io::Errno;
 use tarball::{Header, Kind};
 
-use super::{OPAQUE, OVERLAY, Unpacker, is_dir, is_null_device};
+use super::{TRUSTED, Unpacker, is_dir, is_null_device};
 use crate::unpack::error::{Doing, Trouble};
 use crate::unpack::remove::{self, remove_tree};
 use crate::unpack::{LayerForm, Meaning};
@@ -22,12 +22,17 @@ impl Unpacker<'_> {
                 "a character device 0:0 means 'deleted' to overlay2, so it cannot be kept".to_string(),
             ));
         }
-        match header.meta.xattrs.keys().find(|name| name.starts_with(OVERLAY)) {
+        match header.meta.xattrs.keys().find(|name| self.is_mark(name)) {
             Some(name) => {
                 Err(Trouble::Refused(format!("xattr '{}' is overlay2's own mark, so it cannot be kept", shown(name))))
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether an attribute is one of overlay2's own, as it will be mounted.
+    pub(super) fn is_mark(&self, name: &[u8]) -> bool {
+        name.starts_with(TRUSTED) || name.starts_with(self.tree.marks())
     }
 
     /// A file of aufs's that is there for its links only.
@@ -103,7 +108,8 @@ impl Unpacker<'_> {
 
     /// Marks the deepest open folder; gives whether it was not marked before.
     pub(super) fn mark_opaque(&mut self) -> Result<bool, Trouble> {
-        let made = fs::fsetxattr(self.tree.here(), OPAQUE, b"y", XattrFlags::CREATE);
+        let opaque = [self.tree.marks(), b"opaque"].concat();
+        let made = fs::fsetxattr(self.tree.here(), &*opaque, b"y", XattrFlags::CREATE);
         match made {
             Err(Errno::EXIST) => Ok(false),
             made => made.doing("mark as opaque by").map(|()| true),
