@@ -209,6 +209,12 @@ pub struct DaemonArgs {
     /// Address and network of the default bridge
     #[arg(long, value_name = "ADDRESS/LENGTH", value_parser = prefix)]
     pub bip: Option<Prefix>,
+    /// IPv6 address and network of the default bridge
+    #[arg(long, value_name = "ADDRESS/LENGTH", value_parser = prefix)]
+    pub bip6: Option<Prefix>,
+    /// Let published ports be reached by containers' own addresses too [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_direct_routing: Option<bool>,
     /// Where the default bridge takes containers' addresses from
     #[arg(long, value_name = "NETWORK", value_parser = prefix)]
     pub fixed_cidr: Option<Prefix>,
@@ -236,6 +242,8 @@ impl DaemonArgs {
             userland_proxy: self.userland_proxy,
             bridge: self.bridge.clone(),
             bip: self.bip,
+            bip6: self.bip6,
+            allow_direct_routing: self.allow_direct_routing,
             fixed_cidr: self.fixed_cidr,
             fixed_cidr_v6: self.fixed_cidr_v6,
             mtu: self.mtu,

@@ -65,6 +65,12 @@ pub struct Network {
     pub host_ip: Option<IpAddr>,
     /// The address that outgoing IPv4 packets get instead of the interface's (docker 19.03 on).
     pub source_ip: Option<IpAddr>,
+    /// Whether the bridge has no IPv4 address of its own (`com.docker.network.bridge.inhibit_ipv4`).
+    #[serde(default)]
+    pub inhibit_ipv4: bool,
+    /// Interfaces of the host by which containers' own addresses may be reached (docker 28.2 on).
+    #[serde(default)]
+    pub trusted_interfaces: Vec<String>,
     /// How ports are reached (docker 27 on), for IPv4.
     pub gateway_mode: GatewayMode,
     /// The same for IPv6.
@@ -113,6 +119,9 @@ pub struct Container {
     /// When it was started last.
     #[serde(with = "time")]
     pub started: Option<Timestamp>,
+    /// Whether it had ended before it was started last.
+    #[serde(default)]
+    pub ended_before: bool,
     /// Its main process; 0 for none.
     pub pid: u32,
     /// The file that is its network namespace; empty where none is recorded.

@@ -30,6 +30,10 @@ pub struct Daemon {
     pub bridge: Option<String>,
     /// `--bip`: address and network of the default bridge.
     pub bip: Option<Prefix>,
+    /// `--bip6`: IPv6 address and network of the default bridge (docker 28 on).
+    pub bip6: Option<Prefix>,
+    /// `--allow-direct-routing`: published ports are reached by containers' own addresses too (docker 28 on).
+    pub allow_direct_routing: Option<bool>,
     /// `--fixed-cidr`: where the default bridge takes addresses from.
     pub fixed_cidr: Option<Prefix>,
     /// `--fixed-cidr-v6`: the default bridge's IPv6 network.
@@ -59,6 +63,8 @@ impl Daemon {
             userland_proxy: keys.take("userland-proxy", Value::as_bool),
             bridge: keys.take("bridge", |value| value.as_str().map(str::to_owned)),
             bip: keys.take("bip", |value| Prefix::parse(value.as_str()?)),
+            bip6: keys.take("bip6", |value| Prefix::parse(value.as_str()?)),
+            allow_direct_routing: keys.take("allow-direct-routing", Value::as_bool),
             fixed_cidr: keys.take("fixed-cidr", |value| Prefix::parse(value.as_str()?)),
             fixed_cidr_v6: keys.take("fixed-cidr-v6", |value| Prefix::parse(value.as_str()?)),
             mtu: keys.take("mtu", |value| value.as_u64()?.try_into().ok()),
@@ -79,6 +85,8 @@ impl Daemon {
             userland_proxy: self.userland_proxy.or(other.userland_proxy),
             bridge: self.bridge.or(other.bridge),
             bip: self.bip.or(other.bip),
+            bip6: self.bip6.or(other.bip6),
+            allow_direct_routing: self.allow_direct_routing.or(other.allow_direct_routing),
             fixed_cidr: self.fixed_cidr.or(other.fixed_cidr),
             fixed_cidr_v6: self.fixed_cidr_v6.or(other.fixed_cidr_v6),
             mtu: self.mtu.or(other.mtu),

@@ -38,6 +38,16 @@ impl Tables<'_> {
         Spot(self.family, Table::Raw, "PREROUTING")
     }
 
+    /// What an internal network's containers send elsewhere, and what is sent to them from elsewhere, is dropped.
+    pub(crate) fn internal(&mut self, chain: &'static str, net: &Net, out: Vec<Match>, into: Vec<Match>) {
+        let from = format!("{}: Internal", net.from);
+        for (matches, reason) in
+            [(out, "an internal network has no way out"), (into, "an internal network has no way in")]
+        {
+            self.set.insert(rule(self.filter(chain), matches, Target::Drop, Why(reason, &from)));
+        }
+    }
+
     /// The ways into the chain for published ports.
     pub(crate) fn translation(&mut self) {
         let why = || Why("packets to this host may be for a published port", "--iptables");
@@ -58,6 +68,13 @@ pub(crate) fn of_families(daemon: &Daemon, ipv6: bool, mut make: impl FnMut(Tabl
         make(Tables { set: &mut set, family, hairpin });
     }
     set
+}
+
+/// Networks as a daemon finds them most often that is started again (libnetwork datastore/cache.go, list).
+pub(crate) fn by_id(nets: &[Net]) -> Vec<&Net> {
+    let mut all: Vec<&Net> = nets.iter().collect();
+    all.sort_by_key(|net| &net.id);
+    all
 }
 
 /// Why a rule is there: the reason, and the config field that it comes from.
@@ -122,7 +139,7 @@ pub(crate) fn ports<'a>(
     resolved: &'a Resolved,
     family: Family,
 ) -> impl Iterator<Item = (&'a Net, PortRule<'a>)> {
-    let place = ctr.gateway.map(|index| &ctr.places[index]);
+    let place = ctr.gateway(family);
     let ports = ctr.ports.iter().filter(move |open| open.family == family);
     ports.filter_map(move |open| {
         let place = place?;

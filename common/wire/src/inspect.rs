@@ -82,6 +82,8 @@ impl Reader {
             mtu: option("driver.mtu").and_then(|mtu| mtu.parse().ok()).filter(|mtu| *mtu > 0),
             host_ip: option("bridge.host_binding_ipv4").and_then(|ip| ip.parse().ok()),
             source_ip: option("host_ipv4").and_then(|ip| ip.parse().ok()),
+            inhibit_ipv4: option("bridge.inhibit_ipv4").and_then(truth).unwrap_or_default(),
+            trusted_interfaces: option("bridge.trusted_host_interfaces").map(by_colons).unwrap_or_default(),
             gateway_mode: option("bridge.gateway_mode_ipv4").map(gateway_mode).unwrap_or_default(),
             gateway_mode_v6: option("bridge.gateway_mode_ipv6").map(gateway_mode).unwrap_or_default(),
             name,
@@ -116,12 +118,14 @@ impl Reader {
         Container {
             running,
             started: time(&state["StartedAt"]),
+            ended_before: time(&state["FinishedAt"]).is_some(),
             pid: if running { state["Pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or(0) } else { 0 },
             sandbox: string(settings, "SandboxKey").unwrap_or_default().to_owned(),
-            endpoints: endpoints(settings, &mode, &id),
+            endpoints: endpoints(settings, &mode, &id, running),
             exposed,
             published,
-            publish_all: host["PublishAllPorts"].as_bool().unwrap_or_default(),
+            // What runs has said already which ports it got.
+            publish_all: host["PublishAllPorts"] == true && !(running && settings["Ports"].is_object()),
             links: links(&host["Links"]),
             hostname: string(config, "Hostname").unwrap_or_default().to_owned(),
             domain: string(config, "Domainname").unwrap_or_default().to_owned(),
@@ -285,7 +289,7 @@ fn mode(config: &Value, host: &Value) -> Mode {
 }
 
 /// Endpoints: `NetworkSettings.Networks` from 1.9 on, one flat endpoint before.
-fn endpoints(settings: &Value, mode: &Mode, id: &str) -> Vec<Endpoint> {
+fn endpoints(settings: &Value, mode: &Mode, id: &str, running: bool) -> Vec<Endpoint> {
     let wanted = match mode {
         Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
         Mode::Default => "bridge",
@@ -296,7 +300,17 @@ fn endpoints(settings: &Value, mode: &Mode, id: &str) -> Vec<Endpoint> {
     if !found.is_empty() {
         return found;
     }
+    // One that runs and is on no network was taken from its own; what else has none here was not yet put on it.
+    let has_sandbox = string(settings, "SandboxKey").is_some_and(|key| !key.is_empty());
+    if running && has_sandbox && networks.is_object() {
+        return found;
+    }
     vec![Endpoint { network_id: String::new(), ..endpoint(settings, wanted, id) }]
+}
+
+/// Names between colons.
+fn by_colons(text: &str) -> Vec<String> {
+    text.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn endpoint(value: &Value, name: &str, id: &str) -> Endpoint {

@@ -30,7 +30,7 @@ pub fn plan_beside(
     let plan = Plan {
         dialect,
         bridges: resolved.nets.iter().map(|net| bridge(net, dialect)).collect(),
-        veths: resolved.ctrs.iter().flat_map(|ctr| veths(ctr, &resolved.nets, hairpin, dialect)).collect(),
+        veths: resolved.ctrs.iter().flat_map(|ctr| veths(ctr, &resolved.nets, hairpin)).collect(),
         sysctls: sysctls(&resolved, daemon, dialect),
         rules,
         ports: resolved.ctrs.iter().flat_map(host_ports).collect(),
@@ -61,7 +61,7 @@ fn bridge(net: &Net, dialect: Dialect) -> Bridge {
     Bridge {
         name: net.bridge.clone(),
         network: (net.name.clone(), net.id.clone()),
-        addresses: [net.v4, net.v6].into_iter().flatten().collect(),
+        addresses: [net.v4.filter(|_| !net.inhibit_ipv4), net.v6].into_iter().flatten().collect(),
         mtu: net.mtu,
         broadcast: !matches!(dialect, Dialect::Docker06 | Dialect::Docker12),
         internal: net.internal,
@@ -76,13 +76,12 @@ pub fn veth_name(id: &str, network: &str) -> String {
     format!("veth{:07x}", hash(format!("{id}/{network}").as_bytes()) & 0xfff_ffff)
 }
 
-fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool, dialect: Dialect) -> impl Iterator<Item = Veth> + 'a {
+fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool) -> impl Iterator<Item = Veth> + 'a {
     ctr.places.iter().enumerate().map(move |(index, place)| {
         let net = &nets[place.net];
-        let through = ctr.gateway == Some(index);
-        let gateways = [net.v4.filter(|_| place.v4.is_some()), net.v6.filter(|_| place.v6.is_some())];
-        // Docker's internal networks of 20.10 have a gateway, though nothing answers behind it; ours and 28's have none.
-        let through = through && !(net.internal && matches!(dialect, Dialect::Docker28 | Dialect::Own));
+        let through = |family: Family| ctr.gateways[usize::from(family == Family::V6)] == Some(index);
+        let v4 = net.v4.filter(|_| place.v4.is_some() && through(Family::V4));
+        let v6 = net.v6.filter(|_| place.v6.is_some() && through(Family::V6));
         Veth {
             host_name: veth_name(&ctr.id, &net.name),
             bridge: net.bridge.clone(),
@@ -91,7 +90,7 @@ fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool, dialect: Dialect) -> 
             name: format!("eth{index}"),
             mac: place.mac,
             addresses: [place.v4, place.v6].into_iter().flatten().collect(),
-            gateways: gateways.into_iter().flatten().map(|gateway| gateway.address).filter(|_| through).collect(),
+            gateways: [v4, v6].into_iter().flatten().map(|gateway| gateway.address).collect(),
             mtu: net.mtu,
             hairpin,
             pid: ctr.pid,
@@ -106,7 +105,6 @@ fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool, dialect: Dialect) -> 
 }
 
 fn host_ports(ctr: &Ctr) -> impl Iterator<Item = Port> + '_ {
-    let place = ctr.gateway.map(|index| &ctr.places[index]);
     ctr.ports.iter().filter_map(move |open| {
         let any = match open.family {
             Family::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -119,7 +117,7 @@ fn host_ports(ctr: &Ctr) -> impl Iterator<Item = Port> + '_ {
             host_ip: open.host_ip.unwrap_or(any),
             host_port: open.host_port,
             protocol: open.publish.protocol,
-            address: place?.address(open.family)?,
+            address: ctr.gateway(open.family)?.address(open.family)?,
             port: open.publish.port,
             from: open.publish.from.clone(),
         })

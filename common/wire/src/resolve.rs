@@ -13,6 +13,7 @@ use model::{Finding, Protocol};
 use giver::Giver;
 use networks::networks;
 use order::Order;
+pub(crate) use order::Time;
 use ports::{exposed, ports};
 
 use crate::config::{Configs, Container, Endpoint, GatewayMode, Mac, Mode, Publish};
@@ -57,6 +58,12 @@ pub(crate) struct Net {
     pub mtu: u32,
     pub source_ip: Option<IpAddr>,
     pub host_ip: Option<IpAddr>,
+    /// Whether the bridge has no IPv4 address of its own.
+    pub inhibit_ipv4: bool,
+    /// Whether containers' own addresses are open to everybody where ports are published.
+    pub direct: bool,
+    /// Interfaces by which they are open anyway.
+    pub trusted: Vec<String>,
     pub modes: [GatewayMode; 2],
     pub from: String,
 }
@@ -80,12 +87,14 @@ impl Net {
 pub(crate) struct Ctr {
     pub id: String,
     pub title: String,
+    /// Whether it runs; others come after, as if they were started now.
+    pub running: bool,
     pub pid: u32,
     pub sandbox: String,
     /// In the order of its interfaces.
     pub places: Vec<Place>,
-    /// Index into `places` of the one with the gateway.
-    pub gateway: Option<usize>,
+    /// Index into `places` of the one with the gateway, for each family.
+    pub gateways: [Option<usize>; 2],
     pub ports: Vec<Open>,
     pub exposed: Vec<(u16, Protocol)>,
 }
@@ -99,8 +108,23 @@ pub(crate) struct Place {
     pub v6: Option<Prefix>,
     pub mac: Mac,
     pub recorded: bool,
+    /// When it was made.
+    pub joined: Time,
     /// Containers that it is linked to, as indices.
     pub links: Vec<usize>,
+}
+
+impl Ctr {
+    /// When its ports were published.
+    pub(crate) fn published(&self) -> Time {
+        let through = self.gateways.iter().flatten().map(|index| self.places[*index].joined).max();
+        through.or(self.places.first().map(|place| place.joined)).unwrap_or_default()
+    }
+
+    /// The endpoint through which a family goes to the outside, and its ports come in.
+    pub(crate) fn gateway(&self, family: Family) -> Option<&Place> {
+        self.gateways[usize::from(family == Family::V6)].map(|index| &self.places[index])
+    }
 }
 
 impl Place {
@@ -130,6 +154,14 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
+    /// Containers in the order in which docker made the rules for their ports: those of one that was connected to another
+    /// network move with its gateway (moby v20.10.24, libnetwork/endpoint.go, sbJoin).
+    pub(crate) fn by_publishing(&self) -> Vec<&Ctr> {
+        let mut all: Vec<&Ctr> = self.ctrs.iter().collect();
+        all.sort_by_key(|ctr| (!ctr.running, ctr.published()));
+        all
+    }
+
     /// The networks that were there when the daemon was started last, and the others. A daemon makes its default network
     /// anew as it starts (moby v20.10.24, daemon/daemon_unix.go, initNetworkController): what is older was there before.
     pub(crate) fn restarted(&self) -> (&[Net], &[Net]) {
@@ -146,27 +178,32 @@ pub(crate) fn resolve(
     taken: &Taken,
 ) -> (Resolved, Vec<Finding>) {
     let mut findings = Vec::new();
-    let mut chosen = choose(configs, selection, &mut findings);
-    if matches!(dialect, Dialect::Docker20 | Dialect::Docker28) {
-        let order = Order::of(configs);
-        chosen.sort_by_key(|container| (!container.running, order.get(container)));
-    }
+    let chosen = choose(configs, selection, &mut findings);
+    let order = Order::of(configs);
     let mut nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
     nets.iter_mut().for_each(|net| net.shared = taken.shared.contains(&net.bridge));
     let mut giver = Giver::new(configs, &chosen, &nets, dialect, taken);
-    let places: Vec<_> = chosen.iter().map(|container| places(container, &nets, &mut giver, &mut findings)).collect();
+    let places: Vec<_> = chosen
+        .iter()
+        .map(|container| {
+            let mut places = places(container, &nets, &mut giver, &mut findings);
+            places.iter_mut().for_each(|place| place.joined = order.of_end(container, &nets[place.net].name));
+            places
+        })
+        .collect();
     let ctrs = chosen.iter().zip(places).map(|(container, places)| {
         let places = link(container, places, &chosen, configs, &nets, &mut findings);
-        let gateway = gateway(container, &places, &nets, dialect);
-        let ports =
-            ports(container, gateway.map(|at| (&places[at], &nets[places[at].net])), daemon, dialect, &mut giver);
+        let gateways = gateways(container, &places, &nets, dialect);
+        let through = gateways.map(|at| at.map(|at| (&places[at], &nets[places[at].net])));
+        let ports = ports(container, through, daemon, dialect, &mut giver);
         Ctr {
             id: container.id.clone(),
             title: container.title().to_owned(),
+            running: container.running,
             pid: container.pid,
             sandbox: container.sandbox.clone(),
             places,
-            gateway,
+            gateways,
             ports,
             exposed: exposed(container),
         }
@@ -239,7 +276,7 @@ fn place(
             .and_then(|(v6, length)| Prefix::new(from_mac(v6, mac), length))
     });
     let v6 = v6.map(|prefix| Prefix { length: net.v6.map_or(prefix.length, |v6| v6.length), ..prefix });
-    Some(Place { net: index, v4, v6, mac, recorded, links: Vec::new() })
+    Some(Place { net: index, v4, v6, mac, recorded, joined: (None, false), links: Vec::new() })
 }
 
 /// Docker's MAC address: 02:42 and the IPv4 address (libnetwork, netutils/utils.go, GenerateMACFromIP).
@@ -284,14 +321,29 @@ fn link(
     places
 }
 
-/// The network with the gateway: not internal, of the highest priority, first by name (libnetwork, sandbox.go, Less).
-fn gateway(container: &Container, places: &[Place], nets: &[Net], dialect: Dialect) -> Option<usize> {
-    let priority = |net: &Net| {
-        let end = container.endpoints.iter().find(|end| end.network == net.name);
-        end.filter(|_| matches!(dialect, Dialect::Docker28 | Dialect::Own)).map_or(0, |end| -end.priority)
+/// The networks with the gateways: not internal, of the highest priority, first by name (libnetwork, sandbox.go, Less).
+///
+/// From 28 on each family has its own, and a network with both goes first (v28.5.2 libnetwork/default_gateway.go,
+/// selectGatewayEndpoint); internal ones have none.
+fn gateways(container: &Container, places: &[Place], nets: &[Net], dialect: Dialect) -> [Option<usize>; 2] {
+    let ordered = || places.iter().enumerate().map(|(index, place)| (index, &nets[place.net]));
+    if !matches!(dialect, Dialect::Docker28 | Dialect::Own) {
+        let first = ordered().min_by_key(|(_, net)| (net.internal, net.name.clone())).map(|(index, _)| index);
+        return [first; 2];
+    }
+    let priority =
+        |net: &Net| container.endpoints.iter().find(|end| end.network == net.name).map_or(0, |end| end.priority);
+    let has = |index: usize, family: Family| {
+        let net = &nets[places[index].net];
+        !net.internal && net.gateway(family).is_some() && places[index].address(family).is_some()
     };
-    let ordered = places.iter().enumerate().map(|(index, place)| (index, &nets[place.net]));
-    ordered.min_by_key(|(_, net)| (priority(net), net.internal, net.name.clone())).map(|(index, _)| index)
+    let both = |index: usize| [Family::V4, Family::V6].iter().filter(|family| has(index, **family)).count();
+    let mut order: Vec<_> = ordered().collect();
+    order.sort_by_key(|(index, net)| (-priority(net), net.internal, 2 - both(*index), net.name.clone()));
+    let with_both = order.iter().find(|(index, _)| both(*index) == 2);
+    [Family::V4, Family::V6].map(|family| {
+        with_both.or_else(|| order.iter().find(|(index, _)| has(*index, family))).map(|(index, _)| *index)
+    })
 }
 
 /// FNV-1a: names and addresses that are the same every time.

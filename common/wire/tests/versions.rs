@@ -118,6 +118,76 @@ fn docker_28_closes_containers_in_raw_and_at_the_end_of_its_chain() {
     );
 }
 
+/// Two networks and a container on both, for 28; the rules that name any of the words.
+fn on_two_networks(daemon: &Daemon, second: Value, settings: Value, words: &[&str], family: Family) -> Vec<String> {
+    let objects = json!([
+        { "Name": "a", "Id": "a1", "Driver": "bridge", "Created": "2025-01-01T00:00:00Z",
+          "IPAM": { "Config": [{ "Subnet": "10.1.0.0/24" }] }, "Options": { "com.docker.network.bridge.name": "b-a" } },
+        second,
+        { "Id": "c1", "Name": "/web", "State": { "Running": true, "StartedAt": "2025-01-02T00:00:00Z" }, "Config": {},
+          "HostConfig": { "NetworkMode": "a" }, "NetworkSettings": settings },
+    ]);
+    let (configs, findings) = wire::inspect::read(&objects);
+    assert_eq!(findings, []);
+    let daemon = Daemon { bridge: Some("none".into()), ..daemon.clone() };
+    let (plan, _) = wire::plan(&configs, &daemon, Dialect::Docker28, &Selection::Live);
+    let text = wire::render::iptables::restore(&plan.rules, family);
+    let named = |line: &&str| line.starts_with("-A") && words.iter().any(|word| line.contains(word));
+    text.lines().filter(named).map(str::to_owned).collect()
+}
+
+#[test]
+fn docker_28_goes_out_by_the_network_that_has_both_families() {
+    let second = json!({ "Name": "z", "Id": "z1", "Driver": "bridge", "Created": "2025-01-03T00:00:00Z", "EnableIPv6": true,
+        "IPAM": { "Config": [{ "Subnet": "10.2.0.0/24" }, { "Subnet": "fd00:2::/64" }] },
+        "Options": { "com.docker.network.bridge.name": "b-z" } });
+    let settings = json!({
+        "Ports": { "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "8080" }, { "HostIp": "::", "HostPort": "8080" }] },
+        "Networks": { "a": { "IPAddress": "10.1.0.2", "IPPrefixLen": 24 },
+            "z": { "IPAddress": "10.2.0.2", "IPPrefixLen": 24, "GlobalIPv6Address": "fd00:2::2", "GlobalIPv6PrefixLen": 64 } },
+    });
+    let rules = |family| {
+        on_two_networks(&Daemon::default(), second.clone(), settings.clone(), &["DNAT", "PREROUTING -d"], family)
+    };
+    let four = [
+        "-A PREROUTING -d 10.1.0.2/32 ! -i b-a -j DROP",
+        "-A PREROUTING -d 10.2.0.2/32 ! -i b-z -j DROP",
+        "-A DOCKER ! -i b-z -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.2.0.2:80",
+    ];
+    assert_eq!(rules(Family::V4), four);
+    let six = [
+        "-A PREROUTING -d fd00:2::2/128 ! -i b-z -j DROP",
+        "-A DOCKER ! -s fe80::/10 ! -i b-z -p tcp -m tcp --dport 8080 -j DNAT --to-destination [fd00:2::2]:80",
+    ];
+    assert_eq!(rules(Family::V6), six);
+}
+
+#[test]
+fn docker_28_lets_trusted_interfaces_and_direct_routing_through() {
+    let second = json!({ "Name": "t", "Id": "t1", "Driver": "bridge", "Created": "2025-01-03T00:00:00Z",
+        "IPAM": { "Config": [{ "Subnet": "10.2.0.0/24" }] }, "Options": { "com.docker.network.bridge.name": "b-t",
+            "com.docker.network.bridge.trusted_host_interfaces": "vpn0:vpn1" } });
+    let settings = json!({ "Ports": {}, "Networks": { "t": { "IPAddress": "10.2.0.2", "IPPrefixLen": 24 } } });
+    let rules = |daemon| on_two_networks(&daemon, second.clone(), settings.clone(), &["PREROUTING -d"], Family::V4);
+    let closed = [
+        "-A PREROUTING -d 10.2.0.2/32 -i vpn0 -j ACCEPT",
+        "-A PREROUTING -d 10.2.0.2/32 -i vpn1 -j ACCEPT",
+        "-A PREROUTING -d 10.2.0.2/32 ! -i b-t -j DROP",
+    ];
+    assert_eq!(rules(Daemon::default()), closed);
+    assert_eq!(rules(Daemon { allow_direct_routing: Some(true), ..Daemon::default() }), [""; 0]);
+}
+
+#[test]
+fn what_runs_and_was_taken_from_its_network_is_on_none() {
+    let detached = json!([{ "Id": "c1", "Name": "/web", "State": { "Running": true, "Pid": 7 }, "Config": {},
+        "HostConfig": { "NetworkMode": "default", "PortBindings": { "80/tcp": [{ "HostPort": "8080" }] } },
+        "NetworkSettings": { "SandboxKey": "/var/run/docker/netns/1", "Ports": {}, "Networks": {} } }]);
+    let (configs, _) = wire::inspect::read(&detached);
+    let (plan, _) = wire::plan(&configs, &Daemon::default(), Dialect::Docker28, &Selection::Live);
+    assert!(plan.veths.is_empty() && plan.ports.is_empty());
+}
+
 #[test]
 fn every_thing_of_a_plan_says_why_and_where_from() {
     let json =

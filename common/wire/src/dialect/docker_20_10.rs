@@ -2,7 +2,7 @@
 //! drivers/bridge/bridge.go, iptables/iptables.go, firewall_linux.go).
 
 use crate::dialect::{
-    LINKS, PortRule, Spot, Tables, Why, from_address, from_bridge, jump, links, not_from_bridge, not_to_bridge,
+    LINKS, PortRule, Spot, Tables, Why, by_id, from_address, from_bridge, jump, links, not_from_bridge, not_to_bridge,
     of_families, ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Resolved};
@@ -25,7 +25,7 @@ pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
             builder.begin_again(older);
         }
         others.iter().for_each(|net| builder.network(net));
-        resolved.ctrs.iter().for_each(|ctr| builder.container(ctr, resolved));
+        resolved.by_publishing().into_iter().for_each(|ctr| builder.container(ctr, resolved));
     })
 }
 
@@ -49,9 +49,7 @@ impl Builder<'_> {
         self.0.set.flush(self.0.family, Table::Nat, "DOCKER");
         ["DOCKER", STAGE_1, STAGE_2].iter().for_each(|chain| self.0.set.flush(self.0.family, Table::Filter, chain));
         self.chains();
-        let mut by_id: Vec<&Net> = there.iter().collect();
-        by_id.sort_by_key(|net| &net.id);
-        by_id.into_iter().for_each(|net| self.network(net));
+        by_id(there).into_iter().for_each(|net| self.network(net));
     }
 
     fn network(&mut self, net: &Net) {
@@ -67,21 +65,9 @@ impl Builder<'_> {
     }
 
     fn internal(&mut self, net: &Net, network: Prefix) {
-        let from = format!("{}: Internal", net.from);
-        let into = [Match::Destination(Is::NotIn, network), from_bridge(&net.bridge)];
-        let out = [Match::Source(Is::NotIn, network), to_bridge(&net.bridge)];
-        self.0.set.insert(rule(
-            self.0.filter(STAGE_1),
-            into,
-            Target::Drop,
-            Why("an internal network has no way out", &from),
-        ));
-        self.0.set.insert(rule(
-            self.0.filter(STAGE_1),
-            out,
-            Target::Drop,
-            Why("an internal network has no way in", &from),
-        ));
+        let out = vec![Match::Destination(Is::NotIn, network), from_bridge(&net.bridge)];
+        let into = vec![Match::Source(Is::NotIn, network), to_bridge(&net.bridge)];
+        self.0.internal(STAGE_1, net, out, into);
         self.between(net);
     }
 
@@ -162,7 +148,7 @@ impl Builder<'_> {
         for place in &ctr.places {
             let net = &resolved.nets[place.net];
             // Links need rules only where containers may not reach each other anyway.
-            if !net.icc && ctr.gateway.is_some_and(|at| ctr.places[at].net == place.net) {
+            if !net.icc && ctr.gateway(self.0.family).is_some_and(|through| through.net == place.net) {
                 links(ctr, place, resolved, self.0.family).iter().for_each(|link| self.link(net, link));
             }
         }

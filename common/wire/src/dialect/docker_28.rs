@@ -3,10 +3,10 @@
 
 use crate::config::GatewayMode;
 use crate::dialect::{
-    LINKS, PortRule, Tables, Why, from_address, from_bridge, jump, links, not_from_bridge, not_to_bridge, of_families,
-    ports, rule, to_address, to_bridge,
+    LINKS, PortRule, Tables, Why, by_id, from_address, from_bridge, jump, links, not_from_bridge, not_to_bridge,
+    of_families, ports, rule, to_address, to_bridge,
 };
-use crate::resolve::{Ctr, Net, Resolved};
+use crate::resolve::{Ctr, Net, Place, Resolved, Time};
 use crate::{Daemon, Family, Is, Match, Prefix, RuleSet, Table, Target};
 
 const STAGE_1: &str = "DOCKER-ISOLATION-STAGE-1";
@@ -21,8 +21,13 @@ pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
     of_families(daemon, daemon.ip6tables != Some(false), |tables| {
         let mut builder = Builder(tables);
         builder.chains();
-        resolved.nets.iter().for_each(|net| builder.network(net));
-        resolved.ctrs.iter().for_each(|ctr| builder.container(ctr, resolved));
+        let (older, others) = resolved.restarted();
+        if !older.is_empty() {
+            older.iter().for_each(|net| builder.network(net));
+            builder.begin_again(older);
+        }
+        others.iter().for_each(|net| builder.network(net));
+        builder.containers(resolved);
     })
 }
 
@@ -47,6 +52,32 @@ impl Builder<'_> {
         }
     }
 
+    /// What a daemon does that finds networks there, as 20.10 did.
+    fn begin_again(&mut self, there: &[Net]) {
+        self.0.set.flush(self.0.family, Table::Nat, "DOCKER");
+        for chain in ["DOCKER", FORWARD, BRIDGE, TRACKED, STAGE_1, STAGE_2] {
+            self.0.set.flush(self.0.family, Table::Filter, chain);
+        }
+        self.chains();
+        by_id(there).into_iter().for_each(|net| self.network(net));
+    }
+
+    /// Endpoints as they were made, ports as they were published.
+    fn containers(&mut self, resolved: &Resolved) {
+        let mut events: Vec<(Time, &Ctr, Option<&Place>)> = Vec::new();
+        for ctr in &resolved.ctrs {
+            events.extend(ctr.places.iter().map(|place| (place.joined, ctr, Some(place))));
+            events.push((ctr.published(), ctr, None));
+        }
+        events.sort_by_key(|(time, ctr, _)| (!ctr.running, *time));
+        for (_, ctr, place) in events {
+            match place {
+                Some(place) => self.endpoint(ctr, place, resolved),
+                None => self.container(ctr, resolved),
+            }
+        }
+    }
+
     fn network(&mut self, net: &Net) {
         let Some(prefix) = net.gateway(self.0.family) else { return };
         match net.internal {
@@ -57,25 +88,13 @@ impl Builder<'_> {
 
     fn internal(&mut self, net: &Net, network: Prefix) {
         let bridge = &*net.bridge;
-        let from = format!("{}: Internal", net.from);
-        let mut into = vec![Match::Destination(Is::NotIn, network), from_bridge(bridge)];
-        let mut out = vec![Match::Source(Is::NotIn, network), to_bridge(bridge)];
+        let mut out = vec![Match::Destination(Is::NotIn, network), from_bridge(bridge)];
+        let mut into = vec![Match::Source(Is::NotIn, network), to_bridge(bridge)];
         if self.0.family == Family::V6 {
-            into.push(not_to_bridge(bridge));
-            out.insert(1, not_from_bridge(bridge));
+            out.push(not_to_bridge(bridge));
+            into.insert(1, not_from_bridge(bridge));
         }
-        self.0.set.insert(rule(
-            self.0.filter(STAGE_1),
-            into,
-            Target::Drop,
-            Why("an internal network has no way out", &from),
-        ));
-        self.0.set.insert(rule(
-            self.0.filter(STAGE_1),
-            out,
-            Target::Drop,
-            Why("an internal network has no way in", &from),
-        ));
+        self.0.internal(STAGE_1, net, out, into);
         self.between(net);
     }
 
@@ -167,15 +186,22 @@ impl Builder<'_> {
         self.0.set.insert(rule(self.0.filter(STAGE_2), [to_bridge(bridge)], Target::Drop, why));
     }
 
-    fn container(&mut self, ctr: &Ctr, resolved: &Resolved) {
-        for place in &ctr.places {
-            let net = &resolved.nets[place.net];
-            let shut = !net.internal && net.mode(self.0.family) == GatewayMode::Nat;
-            let Some(address) = place.address(self.0.family).filter(|_| shut) else { continue };
-            let matches = [to_address(address), not_from_bridge(&net.bridge)];
-            let reason = format!("'{}' is not reached by its own address from outside", ctr.title);
-            self.0.set.append(rule(self.0.raw(), matches, Target::Drop, Why(&reason, &net.from)));
+    fn endpoint(&mut self, ctr: &Ctr, place: &Place, resolved: &Resolved) {
+        let net = &resolved.nets[place.net];
+        let shut = !net.internal && !net.direct && net.mode(self.0.family) == GatewayMode::Nat;
+        let Some(address) = place.address(self.0.family).filter(|_| shut) else { return };
+        for name in &net.trusted {
+            let from = format!("{}: com.docker.network.bridge.trusted_host_interfaces", net.from);
+            let why = Why("the network trusts that interface", &from);
+            let matches = [to_address(address), from_bridge(name)];
+            self.0.set.append(rule(self.0.raw(), matches, Target::Accept, why));
         }
+        let matches = [to_address(address), not_from_bridge(&net.bridge)];
+        let reason = format!("'{}' is not reached by its own address from outside", ctr.title);
+        self.0.set.append(rule(self.0.raw(), matches, Target::Drop, Why(&reason, &net.from)));
+    }
+
+    fn container(&mut self, ctr: &Ctr, resolved: &Resolved) {
         for (net, port) in ports(ctr, resolved, self.0.family) {
             self.port(net, &port);
         }

@@ -69,9 +69,13 @@ impl<'a> Builder<'a> {
     fn direct(&mut self) {
         for (ctr, place) in self.resolved.ctrs.iter().flat_map(|ctr| ctr.places.iter().map(move |place| (ctr, place))) {
             let net = &self.resolved.nets[place.net];
-            let Some(address) = place.address(self.family).filter(|_| net.mode(self.family) == GatewayMode::Nat) else {
-                continue;
-            };
+            let shut = !net.direct && net.mode(self.family) == GatewayMode::Nat;
+            let Some(address) = place.address(self.family).filter(|_| shut) else { continue };
+            for name in &net.trusted {
+                let from = format!("{}: com.docker.network.bridge.trusted_host_interfaces", net.from);
+                let why = Why("the network trusts that interface", &from);
+                self.set.append(rule(self.raw(), [to_address(address), from_bridge(name)], Target::Accept, why));
+            }
             let matches = [to_address(address), not_from_bridge(&net.bridge)];
             let reason = format!("'{}' is not reached by its own address from outside", ctr.title);
             self.set.append(rule(self.raw(), matches, Target::Drop, Why(&reason, &net.from)));
@@ -151,7 +155,9 @@ impl<'a> Builder<'a> {
             let mut to: Vec<Match> = port.host_ip.into_iter().map(to_address).collect();
             to.push(outside);
             self.set.append(rule(self.nat(PORTS), to, Target::Rewrite(port.address, port.port), why()));
-            matches.push(Match::Rewritten);
+            if net.trusted.is_empty() && !net.direct {
+                matches.push(Match::Rewritten);
+            }
         }
         self.set.append(rule(self.filter("FORWARD"), matches, Target::Accept, why()));
     }

@@ -83,6 +83,9 @@ fn net(
         mtu: daemon.mtu.filter(|_| default).or(network.mtu).unwrap_or(1500),
         source_ip: network.source_ip,
         host_ip: network.host_ip.filter(|ip| !ip.is_unspecified()).or(daemon.ip.filter(|_| default)),
+        inhibit_ipv4: network.inhibit_ipv4,
+        direct: daemon.allow_direct_routing == Some(true),
+        trusted: network.trusted_interfaces.clone(),
         modes: [network.gateway_mode, network.gateway_mode_v6],
         from: match network.id.is_empty() {
             true if default => "dockerd's defaults".to_owned(),
@@ -131,8 +134,12 @@ fn gateways(
     let v4 =
         told.or_else(|| recorded(Family::V4)).or_else(|| endpoints.clone().find_map(|e| seen(e.address, e.gateway)));
     let v4 = v4.or_else(|| network.is_default().then(|| dialect.default_bridge()));
+    let told = network.is_default().then_some(daemon.bip6).flatten();
     let fixed = daemon.fixed_cidr_v6.filter(|_| network.is_default());
     let fixed = fixed.and_then(|prefix| Prefix::new(prefix.at(1), prefix.length));
-    let v6 = recorded(Family::V6).or(fixed).or_else(|| endpoints.find_map(|e| seen(e.address_v6, e.gateway_v6)));
+    let v6 = told
+        .or_else(|| recorded(Family::V6))
+        .or(fixed)
+        .or_else(|| endpoints.find_map(|e| seen(e.address_v6, e.gateway_v6)));
     (v4, v6)
 }

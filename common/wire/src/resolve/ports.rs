@@ -1,6 +1,7 @@
 //! Published and exposed ports, in the order in which a version makes rules for them.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::Protocol;
@@ -13,12 +14,13 @@ use crate::{Daemon, Dialect, Family};
 /// Published ports, in the order in which the version makes rules for them.
 pub(super) fn ports(
     container: &Container,
-    gateway: Option<(&Place, &Net)>,
+    gateways: [Option<(&Place, &Net)>; 2],
     daemon: &Daemon,
     dialect: Dialect,
     giver: &mut Giver,
 ) -> Vec<Open> {
-    let Some((place, net)) = gateway.filter(|(_, net)| !net.internal) else { return Vec::new() };
+    let gateways = gateways.map(|gateway| gateway.filter(|(_, net)| !net.internal));
+    let Some((_, net)) = gateways.into_iter().flatten().next() else { return Vec::new() };
     let mut all = container.published.clone();
     if container.publish_all {
         for &(port, protocol) in &container.exposed {
@@ -38,7 +40,7 @@ pub(super) fn ports(
         }
     }
     let default_ip = net.host_ip.or(daemon.ip.filter(|_| matches!(dialect, Dialect::Docker06 | Dialect::Docker12)));
-    all.into_iter().flat_map(|publish| open(publish, place, default_ip, dialect, giver)).collect()
+    all.into_iter().flat_map(|publish| open(publish, gateways, default_ip, dialect, giver)).collect()
 }
 
 /// Docker's order of ports (go-connections, nat/sort.go): those that were asked for by a higher number, higher ports, TCP.
@@ -69,14 +71,22 @@ fn docker_order(all: &[Publish]) -> Vec<usize> {
     outcomes.iter().rev().max_by_key(|outcome| times(outcome)).cloned().unwrap_or_default()
 }
 
+/// More ports than insertion is for: it compares each with each.
+const MANY: usize = 2000;
 /// Places in the smallest map (go 1.19, runtime/map.go, bucketCnt), which is walked from a place taken by chance.
 const MAP: usize = 8;
 
 /// Sorts by insertion what a walk met, then puts what belongs to a port together.
 fn sorted(all: &[Publish], walked: &[(u16, Protocol)]) -> Vec<usize> {
     let port = |index: usize| (all[index].port, all[index].protocol);
-    let mut met: Vec<usize> =
-        walked.iter().flat_map(|walked| (0..all.len()).filter(move |index| port(*index) == *walked)).collect();
+    let mut of_port: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    (0..all.len()).for_each(|index| of_port.entry(port(index)).or_default().push(index));
+    let mut met: Vec<usize> = walked.iter().filter_map(|port| of_port.get(port)).flatten().copied().collect();
+    if met.len() > MANY {
+        // Where the comparison contradicts itself nobody can tell here anyway.
+        met.sort_by_key(|index| (Reverse(all[*index].port), all[*index].protocol != Protocol::Tcp));
+        return met;
+    }
     let before = |a: &Publish, b: &Publish| {
         let first = a.port == b.port && a.protocol == Protocol::Tcp;
         a.requested > b.requested || a.port > b.port || first
@@ -96,8 +106,8 @@ fn sorted(all: &[Publish], walked: &[(u16, Protocol)]) -> Vec<usize> {
 
 /// Published ports, and those that are exposed alone.
 fn with_exposed(container: &Container, published: &[Publish]) -> Vec<Publish> {
-    let is_published = |port: (u16, Protocol)| published.iter().any(|p| (p.port, p.protocol) == port);
-    let alone = container.exposed.iter().filter(|port| !is_published(**port));
+    let there: BTreeSet<(u16, Protocol)> = published.iter().map(|publish| (publish.port, publish.protocol)).collect();
+    let alone = container.exposed.iter().filter(|port| !there.contains(port));
     let alone = alone
         .map(|&(port, protocol)| Publish { asked: false, ..Publish::at(port, protocol, None, (0, 0), String::new()) });
     published.iter().cloned().chain(alone).collect()
@@ -109,18 +119,27 @@ pub(super) fn exposed(container: &Container) -> Vec<(u16, Protocol)> {
     let mut ports: Vec<_> =
         docker_order(&all).into_iter().map(|index| (all[index].port, all[index].protocol)).collect();
     ports.dedup();
-    ports.retain(|port| container.exposed.contains(port));
+    let exposed: BTreeSet<_> = container.exposed.iter().collect();
+    ports.retain(|port| exposed.contains(port));
     ports
 }
 
-fn open(publish: Publish, place: &Place, default_ip: Option<IpAddr>, dialect: Dialect, giver: &mut Giver) -> Vec<Open> {
+fn open(
+    publish: Publish,
+    gateways: [Option<(&Place, &Net)>; 2],
+    default_ip: Option<IpAddr>,
+    dialect: Dialect,
+    giver: &mut Giver,
+) -> Vec<Open> {
     let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let hosts = match publish.host_ip.or(default_ip) {
         Some(address) => vec![address],
         None => all.to_vec(),
     };
     let ipv6 = !matches!(dialect, Dialect::Docker06 | Dialect::Docker12);
-    let fits = |family: Family| place.address(family).is_some() && (family == Family::V4 || ipv6);
+    let place = |family: Family| gateways[usize::from(family == Family::V6)].map(|(place, _)| place);
+    let has = |family: Family| place(family).is_some_and(|place| place.address(family).is_some());
+    let fits = |family: Family| has(family) && (family == Family::V4 || ipv6);
     let mut given = None;
     let mut open = Vec::new();
     for host in hosts.into_iter().filter(|host| fits(Family::of(*host))) {
