@@ -89,7 +89,9 @@ pub fn alone() {
 
 /// The host's own state, without what changes by itself.
 pub fn snapshot() -> String {
-    let links = run("ip -o link").lines().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
+    // A bridge's state is told some time after its first port came up.
+    let links = run("ip -o link").replace("state UNKNOWN", "state UP");
+    let links = links.lines().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
     let addresses = run("ip -4 -o addr").lines().map(|l| l.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>();
     let settings =
         ["ipv4", "ipv6", "bridge", "netfilter"].map(|folder| settings(Path::new("/proc/sys/net").join(folder)));

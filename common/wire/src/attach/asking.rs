@@ -11,8 +11,8 @@ use crate::netlink::link::Link;
 use crate::netlink::{NetlinkError, Socket};
 use crate::state::{State, Undo};
 
-/// Virtual interfaces answer at once.
-const VIRTUAL: Duration = Duration::from_millis(20);
+/// Virtual interfaces answer at once: the kernel hands a question through to the answer without a pause.
+const VIRTUAL: Duration = Duration::from_millis(3);
 /// Whoever is behind a cable may take longer.
 const CABLE: Duration = Duration::from_millis(200);
 

@@ -14,7 +14,7 @@ const CREATE: u16 = 0x400;
 /// The kernel is to look for whoever has the address, as if something was to be sent there (`NTF_USE`).
 const USE: u8 = 1;
 /// How often answers are looked for.
-const EVERY: Duration = Duration::from_millis(1);
+const EVERY: Duration = Duration::from_micros(500);
 
 impl Socket {
     /// Asks for addresses behind interfaces, and waits for answers that long; those that answered. Nothing is left of the
