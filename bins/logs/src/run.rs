@@ -7,7 +7,7 @@ use anyhow::Context;
 use cli::{Findings, Outcome};
 use host::Host;
 use logfile::{Entry, Log};
-use model::{Container, Finding, Generation, LogPlace, path::shown};
+use model::{Container, Finding, LogPlace, path::shown};
 
 use crate::args::Args;
 use crate::print::Printer;
@@ -28,9 +28,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let subject = || format!("cannot show the log of container '{}'", shown(args.container.as_bytes()));
     let mut log = Log::open(host.root(), &place, args.tail, &format!("container {}", container.id.short()))
         .with_context(subject)?;
-    // Podman's own API, which docker's client asks, has whole seconds.
-    let seconds = host.store(container.store).generation == Generation::ContainersStorage;
-    let mut printer = Printer::new(args, seconds);
+    let mut printer = Printer::new(args, place.whole_seconds);
     print(args, &host, &container, &mut log, &mut printer)?;
     drop(printer);
     findings.extend(log.into_findings());

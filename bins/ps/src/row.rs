@@ -3,7 +3,7 @@
 use cli::format::{Column, Row, quoted};
 use cli::human;
 use host::Host;
-use model::{Container, Health, State, Status, Timestamp};
+use model::{Container, Generation, Health, State, Status, Timestamp};
 use serde_json::Value;
 
 use crate::ports;
@@ -102,7 +102,9 @@ fn names(container: &Container, trunc: bool) -> String {
 
 fn image(container: &Container, seen: &Seen) -> String {
     if seen.image.is_empty() {
-        return "<no image>".into();
+        // Podman says nothing of a container without one (an infra container, `--rootfs`).
+        let podman = seen.host.store(container.store).generation == Generation::ContainersStorage;
+        return if podman { String::new() } else { "<no image>".into() };
     }
     let id = container.image_id.as_ref().map_or("", |id| id.short());
     if seen.trunc && human::short_id(seen.image) == id {

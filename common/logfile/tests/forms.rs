@@ -12,7 +12,8 @@ use proptest::prelude::*;
 /// The entries of a log in words (`o:text`, `e:text`, newlines as `$`), and how many findings there were.
 fn read(folder: &Path, name: &str, form: LogForm, tail: Tail) -> (String, usize) {
     let root = Root::open(folder).unwrap();
-    let place = LogPlace { driver: "x".into(), file: Some(HostPath::new(name)), form, terminal: false };
+    let place =
+        LogPlace { driver: "x".into(), file: Some(HostPath::new(name)), form, terminal: false, whole_seconds: false };
     let mut log = Log::open(&root, &place, tail, "container x").unwrap();
     let mut words = Vec::new();
     while let Some(entry) = log.next_entry(false) {

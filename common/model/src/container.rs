@@ -193,6 +193,8 @@ pub struct LogPlace {
     pub form: LogForm,
     /// Whether the container had a terminal: then all output is on one stream.
     pub terminal: bool,
+    /// Whether the engine's API answers with times in whole seconds, though the file has more (podman before 5.8).
+    pub whole_seconds: bool,
 }
 
 /// How log lines are written.

@@ -180,5 +180,5 @@ pub(crate) fn log_place(root: &Root, store: &Store, container: &Container) -> Fo
         Some(HostPath::new(recorded.as_bytes())).filter(|path| root.exists(path))
     });
     let driver = if file.is_some() { "cri" } else { "none" };
-    (LogPlace { driver: driver.into(), file, form: LogForm::Cri, terminal: false }, findings)
+    (LogPlace { driver: driver.into(), file, form: LogForm::Cri, terminal: false, whole_seconds: false }, findings)
 }

@@ -1,7 +1,7 @@
 //! Podman's containers: from libpod's database, and those that only containers/storage knows, as buildah and CRI-O make
 //! them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hostfs::Root;
 use model::{Container, HostPath, Id, Mount, MountKind, PortBinding, Protocol, State, Status, Store, Timestamp};
@@ -27,6 +27,8 @@ pub(crate) struct Parts {
     pub ports: Vec<PortBinding>,
     /// Ports exposed, not all of them published.
     pub exposed: Vec<(u16, Protocol)>,
+    /// Whether podman 5 answers ([`Libpod::five`]).
+    pub five: bool,
 }
 
 /// All containers of a store, newest first; with a prefix, those whose id begins with it.
@@ -88,7 +90,17 @@ pub(crate) fn parts(root: &Root, store: &Store, libpod: &Libpod, record: &Record
         None => spec.get("hostname").and_then(Value::as_str),
     };
     let hostname = hostname.filter(|name| !name.is_empty()).map(str::to_string);
-    Some(Parts { ports: ports(network), exposed: exposed(network), hostname, config, state, spec, networks })
+    let five = libpod.five;
+    Some(Parts {
+        ports: ports(network, five),
+        exposed: exposed(network),
+        hostname,
+        config,
+        state,
+        spec,
+        networks,
+        five,
+    })
 }
 
 /// The config of another container whose namespace this one shares.
@@ -128,7 +140,7 @@ fn container(id: Id, index: usize, store: &Store, parts: &Parts, path: &HostPath
         created: time(config.get("createdTime")),
         state: state(&parts.state),
         labels: pairs(config.get("labels")),
-        ports: parts.ports.clone(),
+        ports: listed(parts),
         mounts: mounts(store, parts),
         networks: parts.networks.iter().map(|(name, _)| name.clone()).collect(),
         driver: records::prefix(&store.driver).into(),
@@ -194,10 +206,28 @@ pub(crate) fn time(value: Option<&Value>) -> Option<Timestamp> {
 }
 
 /// Ports published, ranges taken apart, by port.
-fn ports(config: &Value) -> Vec<PortBinding> {
+fn ports(config: &Value, five: bool) -> Vec<PortBinding> {
     let recorded = ["newPortMappings", "portMappings"].iter().find_map(|key| config.get(*key)?.as_array());
     let mut out: Vec<PortBinding> = recorded.into_iter().flatten().flat_map(binding).collect();
+    for (address, _) in out.iter_mut().filter_map(|binding| binding.host.as_mut()).filter(|_| five) {
+        // libpod/util.go makeInspectPortBindings, from v5.0.0 on.
+        address.get_or_insert(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
     out.sort_by_key(|binding| (binding.port, binding.protocol, binding.host));
+    out
+}
+
+/// Ports as lists show them: podman 5 has those too that are exposed but not published, unless the network is another
+/// one's (pkg/api/handlers/compat/containers.go, from v5.5.0 on; libpod/container_inspect.go, v5.8.2).
+fn listed(parts: &Parts) -> Vec<PortBinding> {
+    let text = |key: &str| parts.config.get(key).and_then(Value::as_str).unwrap_or_default();
+    let mut out = parts.ports.clone();
+    if parts.five && text("netNsCtr").is_empty() && text("networkMode") != "host" {
+        let published: Vec<_> = out.iter().map(|binding| (binding.port, binding.protocol)).collect();
+        let more = parts.exposed.iter().filter(|port| !published.contains(port));
+        out.extend(more.map(|&(port, protocol)| PortBinding { port, protocol, host: None }));
+        out.sort_by_key(|binding| (binding.port, binding.protocol, binding.host));
+    }
     out
 }
 

@@ -72,7 +72,9 @@ fn mounted(one: &Mount, parts: &Parts) -> Value {
         volume.or_else(|| list(parts.spec.get("mounts")).into_iter().find(|mount| is_this("destination", mount)));
     let options = found.map(|found| texts(found.get("options").unwrap_or(&Value::Null))).unwrap_or_default();
     let mut out = mount(one);
-    out["Propagation"] = options.into_iter().find(|option| WORDS.contains(&option.as_str())).unwrap_or_default().into();
+    let said = |words: &[&str]| options.iter().rfind(|it| words.contains(&it.as_str())).cloned().unwrap_or_default();
+    out["Propagation"] = said(&WORDS).into();
+    out["Mode"] = said(&["z", "Z"]).into();
     out
 }
 
@@ -100,7 +102,7 @@ fn own_config(container: &Container, parts: &Parts, spec: &Spec) -> Value {
         "Tty": spec.at("/process/terminal").as_bool().unwrap_or(false),
         "OpenStdin": config.get("stdin").and_then(Value::as_bool).unwrap_or(false),
         "StdinOnce": false,
-        "Env": texts(spec.at("/process/env")),
+        "Env": environment(parts, spec),
         "Cmd": list("command"),
         "Healthcheck": config.get("healthcheck").cloned(),
         "Image": container.image,
@@ -128,7 +130,7 @@ fn host_config(parts: &Parts, spec: &Spec) -> Value {
         "LogConfig": {"Type": text("logDriver"), "Config": null},
         "NetworkMode": text("networkMode"),
         "PortBindings": bindings(parts, false),
-        "RestartPolicy": {"Name": text("restart_policy"), "MaximumRetryCount": config.get("restart_retries").and_then(Value::as_i64).unwrap_or(0)},
+        "RestartPolicy": {"Name": restart_policy(parts), "MaximumRetryCount": config.get("restart_retries").and_then(Value::as_i64).unwrap_or(0)},
         "AutoRemove": annotation == Some("TRUE"),
         "Privileged": flag("privileged"),
         "ReadonlyRootfs": spec.at("/root/readonly").as_bool().unwrap_or(false),
@@ -150,6 +152,25 @@ fn host_config(parts: &Parts, spec: &Spec) -> Value {
         "CgroupParent": text("cgroupParent"),
         "Runtime": text("runtime"),
     })
+}
+
+/// The policy; podman says `no` for none from 5.1 on (libpod/container_inspect.go, v5.1.0).
+fn restart_policy(parts: &Parts) -> &str {
+    match parts.config.get("restart_policy").and_then(Value::as_str).unwrap_or_default() {
+        "" if parts.five => "no",
+        policy => policy,
+    }
+}
+
+/// The environment; a secret's value stays hidden, as podman hides it (libpod/container_inspect.go, v5.8.2).
+fn environment(parts: &Parts, spec: &Spec) -> Vec<String> {
+    let secrets = parts.config.get("secret_env");
+    let one = |variable: String| {
+        let name = variable.split('=').next().unwrap_or_default();
+        let secret = secrets.and_then(|all| all.get(name)?.get("name")?.as_str());
+        secret.map_or_else(|| variable.clone(), |secret| format!("{secret}=*******"))
+    };
+    texts(spec.at("/process/env")).into_iter().map(one).collect()
 }
 
 /// Ports as docker's maps have them: published with a list, exposed only with null.

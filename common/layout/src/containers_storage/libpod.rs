@@ -31,6 +31,9 @@ pub(crate) struct Setup {
 /// An opened database.
 pub(crate) struct Libpod {
     pub path: HostPath,
+    /// Whether podman 5 answers for it, as far as can be seen: it has SQLite, and lacks the file in which podman 4 noted
+    /// its network backend (containers/common libnetwork/network/interface.go, v0.49; podman 5 writes none).
+    pub five: bool,
     kind: Kind,
 }
 
@@ -50,12 +53,15 @@ impl Libpod {
             }
             let wal = file(root, &home.join("db.sql-wal"), notes);
             match Database::read(bytes, wal.as_deref()) {
-                Ok(database) => return Some(Libpod { path, kind: Kind::Sqlite(Box::new(database)) }),
+                Ok(database) => {
+                    let five = !root.exists(&home.join("defaultNetworkBackend"));
+                    return Some(Libpod { path, five, kind: Kind::Sqlite(Box::new(database)) });
+                }
                 Err(error) => notes.at(&path).add("database-damaged", error.to_string()),
             }
         }
         let path = home.join("libpod/bolt_state.db");
-        file(root, &path, notes).map(|bytes| Libpod { path, kind: Kind::Bolt(bytes) })
+        file(root, &path, notes).map(|bytes| Libpod { path, five: false, kind: Kind::Bolt(bytes) })
     }
 
     /// What it says of the store as a whole.

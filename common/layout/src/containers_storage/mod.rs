@@ -152,10 +152,12 @@ fn volume(root: &Root, store: &Store, index: usize, config: &Value) -> Option<Vo
         .map(|name| store.home.join("volumes").join(name.as_str()).join("_data"))
         .filter(|path| root.is_dir(path));
     let driver = Some(text("volumeDriver")).filter(|driver| !driver.is_empty()).unwrap_or_else(|| "local".into());
+    // A volume of an image lies where the image is mounted, only while it is in use (libpod/volume.go mountPoint, v5.8.2).
+    let mountpoint = if driver == "image" { String::new() } else { text("mountPoint") };
     Some(Volume {
         store: index,
         driver,
-        mountpoint: text("mountPoint"),
+        mountpoint,
         data,
         labels: pairs(config.get("labels")),
         options: pairs(config.get("volumeOptions")),
@@ -262,11 +264,12 @@ pub(crate) fn inspect_network(root: &Root, network: &Network) -> Found<Value> {
 pub(crate) fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
     let mut notes = Notes::new(format!("container {}", container.id.short()), &container.record);
     let libpod = libpod::Libpod::open(root, &store.home, &mut notes);
+    let whole_seconds = !libpod.as_ref().is_some_and(|libpod| libpod.five);
     let record = libpod.and_then(|libpod| libpod.containers(container.id.as_str(), &mut notes).pop());
     let config = record.and_then(|record| record.values(&mut notes)).map(|(config, _)| config).unwrap_or_default();
     let (driver, file) = containers::log(store, container, &config);
     let terminal = config.pointer("/spec/process/terminal").and_then(Value::as_bool).unwrap_or(false);
-    (LogPlace { driver, file, form: LogForm::Cri, terminal }, notes.list)
+    (LogPlace { driver, file, form: LogForm::Cri, terminal, whole_seconds }, notes.list)
 }
 
 pub(crate) fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPath> {

@@ -53,7 +53,7 @@ pub(crate) fn place(root: &Root, store: &Store, container: &Container) -> Found<
     let terminal = record.config.take("Config", &mut notes).tty.take("Config.Tty", &mut notes);
     let recorded = record.log_path.take("LogPath", &mut notes);
     let (file, form) = file(root, store, container, &driver, &recorded);
-    (LogPlace { driver, file, form, terminal }, notes.list)
+    (LogPlace { driver, file, form, terminal, whole_seconds: false }, notes.list)
 }
 
 fn file(

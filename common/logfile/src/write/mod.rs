@@ -145,7 +145,13 @@ mod tests {
     /// What our own reader, which was tested on dockers' files, makes of a log: stream, text and time of each record.
     fn read(folder: &Path, file: &str, form: LogForm) -> Vec<(Stream, String, i64)> {
         let root = Root::open(folder).unwrap();
-        let place = LogPlace { driver: String::new(), file: Some(HostPath::from(file)), form, terminal: false };
+        let place = LogPlace {
+            driver: String::new(),
+            file: Some(HostPath::from(file)),
+            form,
+            terminal: false,
+            whole_seconds: false,
+        };
         let mut log = Log::open(&root, &place, Tail::All, "x").unwrap();
         let mut out = Vec::new();
         while let Some(entry) = log.next_entry(false) {
