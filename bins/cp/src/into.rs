@@ -166,6 +166,10 @@ fn put(root: &Path, host: &Host, container: &Container, landing: &Landing, tar: 
         return said(visit(&World::Running(living.pid), work));
     }
     let (rootfs, _) = host.rootfs(container)?;
+    // GAP: nothing is copied into a resting container of user namespaces: only a living one has the namespace.
+    if begin::users(&rootfs).is_some() {
+        bail!("container {name} has a user namespace and does not run: start it, then copy into it");
+    }
     let files = begin::root_files(host, container, &rootfs, &mut Vec::new())?;
     let own = root.join("containers").join(container.id.as_str());
     let record = begin::raw(&own)?;

@@ -33,5 +33,5 @@ pub use error::{Problem, ReadError};
 pub use file::File;
 pub use root::Root;
 pub use stat::{FileKind, Stat};
-pub use target::{Holder, Lock, Room, Target, Wait, WriteError};
+pub use target::{Holder, Lock, Room, Shift, Target, Wait, WriteError};
 pub use tree::Tree;

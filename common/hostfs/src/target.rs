@@ -22,10 +22,12 @@ mod error;
 mod lock;
 mod remove;
 mod room;
+mod shift;
 
 pub use error::WriteError;
 pub use lock::{Holder, Lock, Wait};
 pub use room::Room;
+pub use shift::Shift;
 
 /// A root opened for writing.
 pub struct Target {
@@ -166,6 +168,22 @@ impl Target {
         let source = self.open_dir(from)?;
         self.make_dir(to, 0o700)?;
         copy::tree(source, self.open_dir(to)?).map_err(|errno| self.failed("copy a layer to", to, errno, 0))
+    }
+
+    /// Gives a directory, with all below it, the owners on disk that it has inside a user namespace.
+    pub fn shift_tree(&self, path: &HostPath, shift: Shift) -> Result<(), WriteError> {
+        let top = self.open_dir(path)?;
+        shift::tree(top, shift)
+            .map_err(|(name, errno)| self.failed("give a shifted owner to", &path.join(name.to_bytes()), errno, 0))
+    }
+
+    /// Gives one name another owner; a link itself.
+    pub fn chown(&self, path: &HostPath, uid: u32, gid: u32) -> Result<(), WriteError> {
+        let owner = (Some(fs::Uid::from_raw(uid)), Some(fs::Gid::from_raw(gid)));
+        let done = self
+            .dir(&path.parent())
+            .and_then(|dir| fs::chownat(dir, path.name(), owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW));
+        done.map_err(|errno| self.failed("set the owner of", path, errno, 0))
     }
 
     /// Removes one file or link; that there is none is no error.

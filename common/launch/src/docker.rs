@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::capability::{Capabilities, UnknownCapability};
 use crate::spec::{
     Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, Propagation, Rlimit, RootFiles,
-    Seccomp, Spec, Throttle, Throttled, set_env,
+    Seccomp, Spec, Throttle, Throttled, Users, set_env,
 };
 use crate::users::{self, UserError};
 
@@ -32,6 +32,8 @@ pub struct Surroundings {
     pub joined: Joined,
     /// Variables of links, before the container's own.
     pub link_env: Vec<String>,
+    /// The user namespace that the data root asks for, and that a container has unless it says otherwise.
+    pub user: Option<Users>,
 }
 
 /// Namespaces of a running container that are shared.
@@ -62,6 +64,9 @@ pub enum DockerError {
     /// A mount in the place of the kernel's own files.
     #[error("\"{}\" cannot be mounted because it is inside /proc", .0.display())]
     Mount(PathBuf),
+    /// What a user namespace of its own keeps a container from.
+    #[error("{0}")]
+    Users(&'static str),
     /// The user.
     #[error(transparent)]
     User(#[from] UserError),
@@ -90,6 +95,9 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
         _ => default.iter().map(PathBuf::from).collect(),
     };
     let namespaces = namespaces(host, &around, &mut notes);
+    if namespaces.user.is_some() {
+        refuse_sharing(&namespaces, privileged)?;
+    }
     let spec = Spec {
         hostname: text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]).to_string(),
         domainname: text(&config["Domainname"]).unwrap_or_default().to_string(),
@@ -223,11 +231,29 @@ fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> N
         pid: mode("PidMode", &around.joined.pid, notes),
         ipc: mode("IpcMode", &around.joined.ipc, notes),
         uts: mode("UTSMode", &None, notes),
+        user: around.user.filter(|_| text(&host["UsernsMode"]) != Some("host")),
         cgroup: match text(&host["CgroupnsMode"]) {
             Some("host") => Namespace::Host,
             _ => Namespace::New,
         },
     }
+}
+
+/// What a container with a user namespace of its own cannot have of others; the texts but the last are docker's (moby v20.10.24
+/// runconfig/hostconfig_unix.go, daemon/daemon_unix.go verifyPlatformContainerSettings).
+fn refuse_sharing(own: &Namespaces, privileged: bool) -> Result<(), DockerError> {
+    let refusal = match (&own.network, &own.pid, &own.ipc) {
+        _ if privileged => {
+            "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode"
+        }
+        (Namespace::Host, ..) => "cannot share the host's network namespace when user namespaces are enabled",
+        (_, Namespace::Host, _) => "cannot share the host PID namespace when user namespaces are enabled",
+        (Namespace::Of(_), ..) | (_, Namespace::Of(_), _) | (_, _, Namespace::Of(_)) => {
+            "namespaces of another container are not shared when user namespaces are enabled"
+        }
+        _ => return Ok(()),
+    };
+    Err(DockerError::Users(refusal))
 }
 
 fn mounts(
@@ -266,7 +292,7 @@ fn mounts(
     out.extend(own);
     match out.iter().find(|mount| !matches!(mount.source, MountSource::Proc) && hides_processes(&mount.destination)) {
         Some(mount) => Err(DockerError::Mount(mount.destination.clone())),
-        None if userns::is_first() => Ok(out),
+        None if userns::is_first() && namespaces.user.is_none() => Ok(out),
         None => Ok(share_what_is_the_hosts(out, namespaces)),
     }
 }
@@ -694,6 +720,7 @@ mod tests {
             mounts: Vec::new(),
             network: Namespace::New,
             joined: Joined::default(),
+            user: None,
             link_env: vec!["DB_NAME=/web/db".into()],
         }
     }

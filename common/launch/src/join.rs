@@ -85,14 +85,16 @@ fn enter(
     let join = || -> Result<(), Refusal> {
         sys::reset_signals();
         sys::prctl(libc::PR_SET_DUMPABLE, 0, 0).step("cannot hide from the container")?;
+        let user = sys::other_user_namespace(target.as_fd());
         let kinds = libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWNET
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
             | libc::CLONE_NEWCGROUP
-            | sys::other_user_namespace(target.as_fd());
-        sys::setns(target.as_fd(), kinds).step("cannot join the container's namespaces")
+            | user;
+        sys::setns(target.as_fd(), kinds).step("cannot join the container's namespaces")?;
+        if user == 0 { Ok(()) } else { sys::become_user(0, 0, &[]).step("cannot become root of the user namespace") }
     };
     if let Err(refusal) = join() {
         return refusal;

@@ -151,6 +151,19 @@ pub struct Namespaces {
     pub uts: Namespace,
     /// View of the cgroups.
     pub cgroup: Namespace,
+    /// Users; `None` for those of the launcher.
+    pub user: Option<Users>,
+}
+
+/// A user namespace's ids: as many as there are, from 0 inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Users {
+    /// User 0 of inside.
+    pub uid: u32,
+    /// Group 0 of inside.
+    pub gid: u32,
+    /// How many of each.
+    pub count: u32,
 }
 
 /// One namespace.

@@ -14,7 +14,7 @@ use crate::capability::Capabilities;
 use crate::cgroup::{self, Cgroup, CgroupError};
 use crate::init;
 use crate::inside;
-use crate::spec::{MountSource, Namespace, Namespaces, Spec};
+use crate::spec::{MountSource, Namespace, Namespaces, Process, Spec, Users};
 use crate::sys::{self, Cloned};
 
 /// What the first process reads and writes.
@@ -71,6 +71,9 @@ pub enum StartError {
     /// The cgroups.
     #[error("cannot make the container's cgroups")]
     Cgroup(#[from] CgroupError),
+    /// The ids of its user namespace.
+    #[error("cannot map the container's users")]
+    Users(#[source] io::Error),
     /// The network.
     #[error("cannot connect the container")]
     Network(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -110,6 +113,13 @@ pub fn start(
     if spec.mounts.iter().any(|mount| matches!(mount.source, MountSource::Init)) {
         init::write(scratch).map_err(StartError::Init)?;
     }
+    let taken = match spec.namespaces.user.map(|users| inside::Taken::take(spec, users, scratch)).transpose() {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            cgroup.remove();
+            return Err(refusal.into());
+        }
+    };
     let flags = flags(&spec.namespaces);
     let cloned = match &spec.namespaces.pid {
         Namespace::Of(path) if !userns::is_first() => among(path, flags),
@@ -122,15 +132,16 @@ pub fn start(
         }
         Ok(Cloned::Child) => {
             drop((go_write, said_read));
-            let refusal = inside::enter(spec, streams, scratch, go_read, said_write.as_fd());
+            let refusal = inside::enter(spec, streams, scratch, go_read, said_write.as_fd(), taken);
             refusal.tell(said_write);
             sys::exit_now(125)
         }
         Ok(Cloned::Parent { pid, handle }) => {
-            drop((go_read, said_write, streams));
-            let started = cgroup
-                .join(pid)
-                .map_err(StartError::from)
+            drop((go_read, said_write, streams, taken));
+            let mapped = spec.namespaces.user.map_or(Ok(()), |users| map(pid, users, &spec.process, &go_write));
+            let started = mapped
+                .map_err(StartError::Users)
+                .and_then(|()| cgroup.join(pid).map_err(StartError::from))
                 .and_then(|()| connect(pid).map_err(StartError::Network))
                 .and_then(|()| release(go_write, said_read, &spec.process.args[0]));
             match started {
@@ -205,6 +216,19 @@ fn among(path: &Path, flags: u64) -> io::Result<Cloned> {
     }
 }
 
+/// Maps a child's ids, sets the limits that only root may raise, and tells it to go on.
+fn map(pid: i32, users: Users, process: &Process, mut go: &std::fs::File) -> io::Result<()> {
+    for (file, first) in [("uid_map", users.uid), ("gid_map", users.gid)] {
+        std::fs::write(format!("/proc/{pid}/{file}"), format!("0 {first} {}", users.count))?;
+    }
+    for limit in &process.rlimits {
+        if let Some(number) = inside::identity::resource(&limit.name) {
+            sys::set_rlimit_of(pid, number, limit.soft, limit.hard)?;
+        }
+    }
+    go.write_all(b"m")
+}
+
 /// Tells the child to go on, and hears whether its program runs.
 fn release(mut go: impl Write, mut said: impl Read, program: &str) -> Result<(), StartError> {
     // A child that refused before it was told to go has closed its end; its reason is what counts.
@@ -223,6 +247,9 @@ fn pipe() -> Result<(std::fs::File, std::fs::File), StartError> {
 /// The namespaces that are made with the process. Its cgroup namespace is made later, from inside its cgroup.
 fn flags(own: &Namespaces) -> u64 {
     let mut flags = libc::CLONE_NEWNS;
+    if own.user.is_some() {
+        flags |= libc::CLONE_NEWUSER;
+    }
     for (namespace, flag) in [
         (&own.network, libc::CLONE_NEWNET),
         (&own.pid, libc::CLONE_NEWPID),

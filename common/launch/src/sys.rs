@@ -251,6 +251,14 @@ pub fn raise_loopback() -> io::Result<()> {
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Sets a limit of another process, as whoever may raise it.
+pub fn set_rlimit_of(pid: i32, resource: u32, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the struct outlives the call.
+    let done = unsafe { libc::prlimit64(pid, resource, &raw const limit, std::ptr::null_mut()) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Leaves shared namespaces (`CLONE_NEW*`).
 pub fn unshare(kinds: i32) -> io::Result<()> {
     // SAFETY: takes numbers only.

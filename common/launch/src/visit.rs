@@ -61,11 +61,17 @@ fn enter(world: &World) -> Result<(), Refusal> {
         World::Running(pid) => {
             let target = Pid::from_raw(*pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
             let target = target.unwrap_or(Err(rustix::io::Errno::SRCH)).step("cannot open the container's process")?;
-            let kinds = libc::CLONE_NEWNS | sys::other_user_namespace(target.as_fd());
-            sys::setns(target.as_fd(), kinds).step("cannot join the container's view of files")
+            let user = sys::other_user_namespace(target.as_fd());
+            sys::setns(target.as_fd(), libc::CLONE_NEWNS | user).step("cannot join the container's view of files")?;
+            if user == 0 {
+                Ok(())
+            } else {
+                sys::become_user(0, 0, &[]).step("cannot become root of the user namespace")
+            }
         }
         World::Resting { root, mounts, scratch } => {
-            let sources = mounts::open_sources(mounts, scratch)?;
+            let mut sources = mounts::open_sources(mounts, scratch)?;
+            mounts::open_views(mounts, &mut sources)?;
             root::pivot(root, scratch)?;
             mounts::mount_sources(mounts, sources)
         }

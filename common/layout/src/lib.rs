@@ -218,7 +218,7 @@ pub fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found
 pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<Rootfs>, LayoutError> {
     match store.generation {
         Generation::DockerFirst | Generation::DockerGraph => {
-            Ok((docker_graph::read::image_rootfs(store, image), Vec::new()))
+            Ok((docker_graph::read::image_rootfs(root, store, image), Vec::new()))
         }
         Generation::DockerContent => Ok((docker_content::read::image_rootfs(root, store, image), Vec::new())),
         Generation::ContainersStorage => Ok(containers_storage::image_rootfs(root, store, image)),

@@ -8,7 +8,7 @@ use host::Host;
 use hostfs::Wait;
 use launch::docker::{self, Joined, Surroundings};
 use launch::relay::Ends;
-use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
+use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper, Users};
 use launch::{Started, Streams};
 use layout::docker_content::write::{ContainerPlace, Writer};
 use model::{Container, Finding};
@@ -62,9 +62,19 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
         network: peers.network.unwrap_or(Namespace::New),
         joined: peers.joined,
         link_env: peers.links.env,
+        user: users(&rootfs),
     };
     let (spec, notes) = docker::spec(&inspect, around)?;
     Ok(Ready { spec, networks: network::of_host(host), links: peers.links.hosts, inspect, notes, findings })
+}
+
+/// The user namespace of a root whose owners are shifted; `None` where they are not, or in more than one piece.
+pub fn users(rootfs: &model::Rootfs) -> Option<Users> {
+    let number = |number: u64| u32::try_from(number).ok();
+    let ([uid], [gid]) = (&rootfs.ids.uids[..], &rootfs.ids.gids[..]) else { return None };
+    let is_whole = uid.inside == 0 && gid.inside == 0;
+    let users = Users { uid: number(uid.outside)?, gid: number(gid.outside)?, count: number(uid.size.min(gid.size))? };
+    is_whole.then_some(users)
 }
 
 /// The files of a container of the root, to be written.
@@ -102,6 +112,7 @@ pub fn process(
         network: Namespace::New,
         joined: Joined::default(),
         link_env: Vec::new(),
+        user: None,
     };
     Ok(docker::spec(inspect, around)?.0.process)
 }

@@ -11,11 +11,11 @@ use serde_json::Value;
 use storage::dialect::Dialect;
 use wire::files::{HOSTS, RESOLVER, resolv_conf};
 
-use crate::LifeError;
 use crate::links::Line;
 use crate::network::Connected;
+use crate::{LifeError, begin};
 
-/// Where the layers lie, top first; or `None` where the kernel cannot join them: another driver's marks, shifted owners,
+/// Where the layers lie, top first; or `None` where the kernel cannot join them: another driver's marks, owners shifted in pieces,
 /// or an evidence root that is a tar. Then the tree has to be written out first.
 pub fn layers(host: &Host, rootfs: &Rootfs, findings: &mut Vec<Finding>) -> Result<Option<Vec<PathBuf>>, LifeError> {
     let (branches, more) =
@@ -25,7 +25,7 @@ pub fn layers(host: &Host, rootfs: &Rootfs, findings: &mut Vec<Finding>) -> Resu
     let marks = Dialect::Overlay { user: !userns::is_first() };
     let joins = |dialect| dialect == Dialect::Plain || dialect == marks;
     let can = host.root().path().is_dir()
-        && rootfs.ids.uids.is_empty()
+        && (rootfs.ids.uids.is_empty() || begin::users(rootfs).is_some())
         && branches.iter().all(|branch| joins(branch.dialect));
     Ok(can.then(|| branches.iter().map(|branch| on_this_machine(host, &branch.path)).collect()))
 }

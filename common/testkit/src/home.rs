@@ -24,24 +24,31 @@ const NAMES: [&str; 26] = [
 /// A root with the image `base:1` of busybox, and programs to work on it. Containers that still live end with it.
 pub struct Home {
     place: TempDir,
+    root: PathBuf,
     programs: PathBuf,
 }
 
 impl Home {
     /// Makes it, with the programs built anew; `None` where busybox is not here, or this is not root.
     pub fn new(packages: &[&str]) -> Option<Home> {
+        Home::below("root", packages)
+    }
+
+    /// The same with the data root at this path below a fresh folder.
+    pub fn below(path: &str, packages: &[&str]) -> Option<Home> {
         if !is_here("busybox") {
             return None;
         }
         let programs = built(packages);
-        let home = Home { place: tempfile::tempdir().expect("a folder is made"), programs };
+        let place = tempfile::tempdir().expect("a folder is made");
+        let home = Home { root: place.path().join(path), place, programs };
         home.import();
         Some(home)
     }
 
     /// The data root.
     pub fn root(&self) -> PathBuf {
-        self.place.path().join("root")
+        self.root.clone()
     }
 
     /// A folder for other files.

@@ -9,7 +9,7 @@ use host::Host;
 use launch::docker::{self, Surroundings};
 use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
 use lifecycle::links::Line;
-use lifecycle::{files, mounts, peers, runtime, usernet};
+use lifecycle::{begin, files, mounts, peers, runtime, usernet};
 use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
 use serde_json::Value;
 
@@ -84,7 +84,12 @@ impl Plan {
         usernet::refuse(&inspect)?;
         let etc = files::etc(&inspect, None, &peers.links.hosts);
         let folder = runtime::place(id.as_str());
-        let lower = files::layers(&host, &rootfs, &mut findings)?;
+        // Another program than our launcher gets the files with the owners of inside.
+        let is_ours = args.bundle.is_none() && handed_to(args).is_none();
+        let lower = match rootfs.ids.uids.is_empty() || is_ours {
+            true => files::layers(&host, &rootfs, &mut findings)?,
+            false => None,
+        };
         let mut own = match subject {
             Subject::Old(_) => mounts::of_evidence(&inspect, &host, args.root.host_root(), &mut notes),
             Subject::New(_) => mounts::of_wanted(&inspect, &host, args.root.host_root(), &mut notes)?,
@@ -105,6 +110,7 @@ impl Plan {
             network: peers.network.unwrap_or(Namespace::New),
             joined: peers.joined,
             link_env: peers.links.env,
+            user: lower.as_ref().and_then(|_| begin::users(&rootfs)),
         };
         let (spec, more) = docker::spec(&inspect, around)?;
         notes.extend(more);

@@ -4,3 +4,4 @@ mod docker;
 #[allow(dead_code)] // Half of it is for the tests of `start`.
 #[path = "../start/image.rs"]
 mod image;
+mod remapped;

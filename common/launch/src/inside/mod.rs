@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use crate::spec::{Namespace, Spec};
+use crate::spec::{Namespace, Spec, Users};
 use crate::start::{StartError, Streams};
 use crate::sys;
 
@@ -80,29 +80,69 @@ pub(crate) fn in_words(error: &io::Error) -> String {
     chars.next().map(|first| first.to_lowercase().collect::<String>() + chars.as_str()).unwrap_or_default()
 }
 
-/// Builds the inside and becomes the program. Returns only where that failed.
-pub fn enter(spec: &Spec, streams: Streams, scratch: &Path, go: File, say: BorrowedFd) -> Refusal {
+/// What is taken of the host before the container's first process is made, which could not take it in a user namespace of its own.
+pub struct Taken {
+    root: OwnedFd,
+    sources: Vec<Option<mounts::Opened>>,
+    devices: mounts::Devices,
+}
+
+impl Taken {
+    /// Takes it.
+    pub fn take(spec: &Spec, users: Users, scratch: &Path) -> Result<Taken, Refusal> {
+        Ok(Taken {
+            root: root::joined(&spec.root, users)?,
+            sources: mounts::open_sources(&spec.mounts, scratch)?,
+            devices: mounts::open_devices(&spec.devices, Some(users))?,
+        })
+    }
+}
+
+/// Builds the inside and becomes the program. Returns only where that failed. What was `taken` is for a process in a user namespace
+/// of its own, whose parent tells it to go on twice: once its ids are mapped, and as every other.
+pub fn enter(
+    spec: &Spec,
+    streams: Streams,
+    scratch: &Path,
+    go: File,
+    say: BorrowedFd,
+    taken: Option<Taken>,
+) -> Refusal {
     let helper = match crate::init::sealed().step("cannot prepare the last step") {
         Ok(helper) => helper,
         Err(refusal) => return refusal,
     };
-    match build(spec, streams, scratch, go) {
+    match build(spec, streams, scratch, go, taken) {
         Err(refusal) => refusal,
         Ok(()) => exec::run(&spec.process, &helper, say),
     }
 }
 
-fn build(spec: &Spec, streams: Streams, scratch: &Path, mut go: File) -> Result<(), Refusal> {
+fn build(spec: &Spec, streams: Streams, scratch: &Path, mut go: File, taken: Option<Taken>) -> Result<(), Refusal> {
+    if taken.is_some() {
+        wait(&mut go)?;
+        sys::become_user(0, 0, &[]).step("cannot become root of the user namespace")?;
+    }
     sys::reset_signals();
     rustix::process::setsid().step("cannot begin a session")?;
     join_namespaces(spec)?;
     if spec.namespaces.network == Namespace::New {
         sys::raise_loopback().step("cannot raise the loopback interface")?;
     }
-    let sources = mounts::open_sources(&spec.mounts, scratch)?;
-    let devices = mounts::open_devices(&spec.devices)?;
-    root::pivot(&spec.root, scratch)?;
-    let null = mounts::mount_all(spec, sources, devices)?;
+    let null = match taken {
+        Some(mut taken) => {
+            mounts::open_views(&spec.mounts, &mut taken.sources)?;
+            root::pivot_to(&taken.root)?;
+            mounts::mount_all(spec, taken.sources, taken.devices)?
+        }
+        None => {
+            let mut sources = mounts::open_sources(&spec.mounts, scratch)?;
+            mounts::open_views(&spec.mounts, &mut sources)?;
+            let devices = mounts::open_devices(&spec.devices, None)?;
+            root::pivot(&spec.root, scratch)?;
+            mounts::mount_all(spec, sources, devices)?
+        }
+    };
     wait(&mut go)?;
     if spec.namespaces.cgroup == Namespace::New {
         sys::unshare(libc::CLONE_NEWCGROUP).step("cannot make a cgroup namespace")?;

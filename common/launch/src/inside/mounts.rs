@@ -14,7 +14,7 @@ use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFl
 
 use super::root::{self, READ_ONLY};
 use super::{Refusal, Step};
-use crate::spec::{Device, Mount, MountSource, Propagation, Spec};
+use crate::spec::{Device, Mount, MountSource, Propagation, Spec, Users};
 use crate::{init, sys};
 
 /// What mounts of the kernel's own files have.
@@ -37,8 +37,6 @@ pub fn open_sources(mounts: &[Mount], scratch: &Path) -> Result<Vec<Option<Opene
             MountSource::BindOverlay { path } => Some(open_covered(path)?),
             MountSource::Inside { namespace, path } => Some(open_inside(namespace, path)?),
             MountSource::Init => Some(open_bind(&scratch.join(init::NAME))?),
-            MountSource::Proc => Some(new_view("proc", &mount.destination)?),
-            MountSource::Sysfs => Some(new_view("sysfs", &mount.destination)?),
             _ => None,
         };
         if let Some(opened) = &opened {
@@ -50,11 +48,19 @@ pub fn open_sources(mounts: &[Mount], scratch: &Path) -> Result<Vec<Option<Opene
     Ok(all)
 }
 
-/// A view of this process's own namespaces. In a user namespace the kernel makes one only where the host's is still to be seen
+/// Makes the views of this process's own namespaces, at their places among the sources. In a user namespace the kernel makes one only where the host's is still to be seen
 /// whole (Linux fs/namespace.c mount_too_revealing), so it is made here.
-fn new_view(kind: &str, at: &Path) -> Result<Opened, Refusal> {
-    let tree = new_mount(kind, &[], PLAIN).step(&format!("cannot mount on '{}'", at.display()))?;
-    Ok(Opened { tree, is_dir: true })
+pub fn open_views(mounts: &[Mount], sources: &mut [Option<Opened>]) -> Result<(), Refusal> {
+    for (mount, source) in mounts.iter().zip(sources) {
+        let kind = match mount.source {
+            MountSource::Proc => "proc",
+            MountSource::Sysfs => "sysfs",
+            _ => continue,
+        };
+        let step = format!("cannot mount on '{}'", mount.destination.display());
+        *source = Some(Opened { tree: new_mount(kind, &[], PLAIN).step(&step)?, is_dir: true });
+    }
+    Ok(())
 }
 
 fn open_bind(path: &Path) -> Result<Opened, Refusal> {
@@ -311,8 +317,8 @@ const LINKS: [(&str, &str); 5] = [
 pub type Devices = Option<Vec<OwnedFd>>;
 
 /// Takes the host's device nodes where none can be made: outside of the first user namespace nobody may make one.
-pub fn open_devices(devices: &[Device]) -> Result<Devices, Refusal> {
-    if userns::is_first() {
+pub fn open_devices(devices: &[Device], users: Option<Users>) -> Result<Devices, Refusal> {
+    if userns::is_first() && users.is_none() {
         return Ok(None);
     }
     devices.iter().map(open_device).collect::<Result<Vec<_>, _>>().map(Some)

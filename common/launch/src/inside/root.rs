@@ -1,15 +1,15 @@
 //! The root: an overlay of the layers, put in place before anything else of the image is looked at.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::mount::{
     self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 
 use super::{Refusal, Step};
-use crate::spec::{Changes, RootFiles, Upper};
+use crate::spec::{Changes, RootFiles, Upper, Users};
 use crate::sys;
 
 /// `MOUNT_ATTR_RDONLY` (linux/mount.h).
@@ -19,6 +19,40 @@ pub const READ_ONLY: u64 = 1;
 pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
     let top = mount(root, scratch)?;
     rustix::process::chdir(&top).step("cannot enter the container's root")?;
+    leave()
+}
+
+/// The root joined but nowhere mounted, for a process of another user namespace that could not join it.
+pub fn joined(root: &RootFiles, owner: Users) -> Result<OwnedFd, Refusal> {
+    match &root.changes {
+        Changes::Layer(upper) => joined_overlay(root, upper),
+        Changes::InPlace => cloned(root),
+        Changes::Memory => {
+            let tree = new_memory()?;
+            let step = "cannot make a folder in memory";
+            let own = (Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)));
+            for name in ["diff", "work"] {
+                rustix::fs::mkdirat(&tree, name, Mode::from_raw_mode(0o755)).step(step)?;
+                rustix::fs::chownat(&tree, name, own.0, own.1, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).step(step)?;
+            }
+            let below = |name: &str| PathBuf::from(format!("/proc/self/fd/{}/{name}", tree.as_raw_fd()));
+            joined_overlay(root, &Upper { diff: below("diff"), work: below("work") })
+        }
+    }
+}
+
+/// Changes the root to a joined one.
+pub fn pivot_to(tree: &OwnedFd) -> Result<(), Refusal> {
+    mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("cannot leave the host's mounts")?;
+    // Over the host's own root: every other place may be closed to whoever this process is.
+    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .step("cannot mount the root")?;
+    rustix::process::fchdir(tree).step("cannot enter the container's root")?;
+    leave()
+}
+
+fn leave() -> Result<(), Refusal> {
     rustix::process::pivot_root(".", ".").step("cannot change the root")?;
     mount::unmount(".", UnmountFlags::DETACH).step("cannot leave the host's root")?;
     rustix::process::chdir("/").step("cannot enter the container's root")
@@ -53,11 +87,7 @@ pub fn close(root: &RootFiles) -> Result<(), Refusal> {
 
 /// A writable layer that lives in memory and ends with the container.
 fn memory(scratch: &Path) -> Result<Upper, Refusal> {
-    let fs = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step("cannot make a file system in memory")?;
-    mount::fsconfig_set_string(fs.as_fd(), "mode", "0755").step("cannot make a file system in memory")?;
-    mount::fsconfig_create(fs.as_fd()).step("cannot make a file system in memory")?;
-    let tree = mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .step("cannot mount memory")?;
+    let tree = new_memory()?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, scratch, flags).step("cannot mount memory")?;
     let upper = Upper { diff: scratch.join("diff"), work: scratch.join("work") };
@@ -67,15 +97,27 @@ fn memory(scratch: &Path) -> Result<Upper, Refusal> {
     Ok(upper)
 }
 
+fn new_memory() -> Result<OwnedFd, Refusal> {
+    let fs = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step("cannot make a file system in memory")?;
+    mount::fsconfig_set_string(fs.as_fd(), "mode", "0755").step("cannot make a file system in memory")?;
+    mount::fsconfig_create(fs.as_fd()).step("cannot make a file system in memory")?;
+    mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).step("cannot mount memory")
+}
+
 /// A directory as it is.
 fn directory(root: &RootFiles, top: &Path) -> Result<(), Refusal> {
+    let tree = cloned(root)?;
+    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .step("cannot mount the root")
+}
+
+fn cloned(root: &RootFiles) -> Result<OwnedFd, Refusal> {
     let Some(folder) = root.lower.first() else {
         return Err(Refusal::setup("cannot mount the root", "no folder is named"));
     };
     let step = format!("cannot take '{}' as the root", folder.display());
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = mount::open_tree(rustix::fs::CWD, folder, flags).step(&step)?;
-    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step(&step)
+    mount::open_tree(rustix::fs::CWD, folder, flags).step(&step)
 }
 
 /// Has the overlay keep its marks as `user.overlay.*`: `trusted.*` is kept for the first user namespace.
@@ -84,6 +126,12 @@ pub fn own_marks(fs: BorrowedFd) -> Result<(), rustix::io::Errno> {
 }
 
 fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
+    let tree = joined_overlay(root, upper)?;
+    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .step("cannot mount the root")
+}
+
+fn joined_overlay(root: &RootFiles, upper: &Upper) -> Result<OwnedFd, Refusal> {
     let fs = mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("the kernel has no overlay file system")?;
     mount::fsconfig_set_string(fs.as_fd(), "source", "overlay").step("cannot set up the overlay")?;
     let set = |key: &str, path: &Path| {
@@ -103,8 +151,5 @@ fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
     mount::fsconfig_set_string(fs.as_fd(), "index", "off").step("cannot set up the overlay")?;
     own_marks(fs.as_fd()).step("this kernel has no overlay for ordinary users (Linux 5.11 has it)")?;
     mount::fsconfig_create(fs.as_fd()).step("cannot join the layers")?;
-    let tree = mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .step("cannot mount the root")?;
-    mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .step("cannot mount the root")
+    mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).step("cannot mount the root")
 }

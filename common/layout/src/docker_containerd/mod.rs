@@ -128,7 +128,7 @@ fn with_digest(name: &str, target: &Digest) -> String {
 pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Result<Found<Rootfs>, LayoutError> {
     let folder = folder(root, &store.home);
     let mut out = containerd::snapshot_rootfs(root, &folder, NAMESPACE, container, container.id.as_str())?;
-    out.0.ids = docker_content::read::id_map(store);
+    out.0.ids = docker_content::read::id_map(root, store);
     Ok(out)
 }
 

@@ -18,7 +18,7 @@ const CHAIN_LIMIT: usize = 512;
 const TEXT_LIMIT: u64 = 4096;
 
 /// How many ids a remapped user has where the evidence does not say (/etc/subuid lies outside of the root).
-const USUAL_RANGE: u64 = 65_536;
+pub(crate) const USUAL_RANGE: u64 = 65_536;
 
 /// `image/<driver>`.
 pub(crate) fn image_store(store: &Store) -> HostPath {
@@ -303,7 +303,10 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
     let below = Layers::new(root, store).down(parent, &mut notes);
     let count = own.len();
     own.extend(below);
-    Ok((Rootfs { layers: own, own: count, ids: id_map(store), user_xattrs: is_rootless(root, store) }, notes.list))
+    Ok((
+        Rootfs { layers: own, own: count, ids: id_map(root, store), user_xattrs: is_rootless(root, store) },
+        notes.list,
+    ))
 }
 
 fn own_layer(root: &Root, store: &Store, path: &HostPath) -> Result<LayerRef, LayoutError> {
@@ -326,14 +329,18 @@ fn own_layer(root: &Root, store: &Store, path: &HostPath) -> Result<LayerRef, La
 
 /// The layers of an image.
 pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Rootfs {
-    Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(store), user_xattrs: is_rootless(root, store) }
+    Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(root, store), user_xattrs: is_rootless(root, store) }
 }
 
 /// How owners are shifted: the home of a remapped user is named by the first ids.
-pub(crate) fn id_map(store: &Store) -> IdMap {
+pub(crate) fn id_map(root: &Root, store: &Store) -> IdMap {
     let range = |outside| vec![IdRange { inside: 0, outside, size: USUAL_RANGE }];
+    // Before its first container nothing in such a root says its name.
+    let is_top = store.home.as_bytes().is_empty() && root.is_on_disk();
+    let own = is_top.then(|| root.path().canonicalize().ok()).flatten();
     ids_of(store.home.name())
         .or_else(|| ids_of(store.recorded.rsplit(|&b| b == b'/').next().unwrap_or_default()))
+        .or_else(|| own.as_deref().and_then(|own| ids_of(own.file_name()?.as_encoded_bytes())))
         .map_or_else(IdMap::default, |(uid, gid)| IdMap { uids: range(uid), gids: range(gid) })
 }
 

@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hostfs::{Lock, Root, Target, Wait};
+use hostfs::{Lock, Root, Shift, Target, Wait};
 use model::{Driver, Generation, HostPath, Store};
 
 mod containers;
@@ -43,6 +43,7 @@ const AT_ONCE: Duration = Duration::from_millis(2);
 pub struct Writer {
     target: Target,
     store: Store,
+    shift: Option<Shift>,
     stage: stage::Stage,
     pending: Vec<layers::Pending>,
     waits_for_disk: bool,
@@ -82,8 +83,10 @@ impl Writer {
             daemon::refuse_owned(&target)?;
         }
         let store = store(driver);
+        let shift = driver::shift(&target);
         let stage = stage::Stage::make(&mut target)?;
-        let mut writer = Writer { target, store, stage, pending: Vec::new(), waits_for_disk: false, _lock: lock };
+        let mut writer =
+            Writer { target, store, shift, stage, pending: Vec::new(), waits_for_disk: false, _lock: lock };
         writer.sweep()?;
         Ok(writer)
     }
@@ -103,6 +106,22 @@ impl Writer {
     pub fn path(&self, below: &HostPath) -> PathBuf {
         use std::os::unix::ffi::OsStrExt;
         self.target.path().join(std::ffi::OsStr::from_bytes(below.as_bytes()))
+    }
+
+    /// The owners on disk of a root of user namespaces; `None` where they are those of inside.
+    pub fn shift(&self) -> Option<Shift> {
+        self.shift
+    }
+
+    /// Gives what was made with owners of inside those of the disk, where they differ.
+    fn shift_tree(&self, path: &HostPath) -> Result<(), EditError> {
+        Ok(self.shift.map_or(Ok(()), |shift| self.target.shift_tree(path, shift))?)
+    }
+
+    /// Lets the root of inside pass through a folder of ours, as dockerd does (moby v20.10.24 pkg/idtools,
+    /// daemon/graphdriver/overlay2/overlay.go create).
+    fn open_to_inside(&self, folder: &HostPath) -> Result<(), EditError> {
+        Ok(self.shift.map_or(Ok(()), |shift| self.target.chown(folder, 0, shift.gid))?)
     }
 
     /// The root for other writing than that of images and containers.

@@ -250,7 +250,7 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
         }
         None => return Err(LayoutError::NoRootfs { subject, why: "its record names no image".into() }),
     }
-    Ok((Rootfs { layers, own, ids: id_map(store), user_xattrs: false }, findings))
+    Ok((Rootfs { layers, own, ids: id_map(root, store), user_xattrs: false }, findings))
 }
 
 /// The store with the driver that the container itself names.
@@ -277,8 +277,8 @@ fn own_layers(root: &Root, store: &Store, container: &Container) -> Vec<LayerRef
 }
 
 /// The layers of an image.
-pub(crate) fn image_rootfs(store: &Store, image: &Image) -> Rootfs {
-    Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(store), user_xattrs: false }
+pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Rootfs {
+    Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(root, store), user_xattrs: false }
 }
 
 /// An image's ancestors are its history, newest first (graph/service.go CmdHistory, v1.2.0).

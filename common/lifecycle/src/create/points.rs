@@ -189,7 +189,8 @@ impl<'a> Points<'a> {
         }
         let folder = HostPath::from("volumes").join(name);
         let data = folder.join("_data");
-        if !self.writer.root().exists(&data) {
+        let is_new = !self.writer.root().exists(&data);
+        if is_new {
             let target = self.writer.target();
             for (path, mode) in [(&"volumes".into(), 0o701), (&folder, 0o701), (&data, 0o755)] {
                 target.make_dirs(path, mode).map_err(EditError::from)?;
@@ -198,6 +199,9 @@ impl<'a> Points<'a> {
         let there = self.writer.path(&data);
         if asked.copy && is_empty(&there) {
             self.findings.extend(copy::fill(self.host, self.wanted.image, destination, &there)?);
+        }
+        if let Some(shift) = self.writer.shift().filter(|_| is_new) {
+            self.writer.target().shift_tree(&data, shift).map_err(EditError::from)?;
         }
         Ok(json!({
             "Source": format!("{}/{data}", self.root.display()), "Destination": destination, "RW": asked.writable, "Name": name,

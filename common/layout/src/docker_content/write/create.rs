@@ -109,14 +109,23 @@ impl Writer {
     ) -> Result<ContainerPlace, EditError> {
         let own = staged.folder.join("own");
         let init = staged.folder.join("init");
+        // The init layer was filled with the owners of inside.
         match self.driver() {
-            Driver::Vfs => self.target.copy_tree(&init, &own)?,
+            Driver::Vfs => {
+                self.shift_tree(&init)?;
+                self.target.copy_tree(&init, &own)?;
+            }
             _ => {
                 let below =
                     text(&self.target, &init.join("lower")).map(|lower| format!(":{lower}")).unwrap_or_default();
                 let link = text(&self.target, &init.join("link")).unwrap_or_default();
                 self.make_overlay(&own, Some(format!("l/{link}{below}")))?;
                 self.target.write_new(&init.join("committed"), b"", 0o600)?;
+                for layer in [&init, &own] {
+                    self.open_to_inside(layer)?;
+                    self.shift_tree(&layer.join("diff"))?;
+                    self.shift_tree(&layer.join("work"))?;
+                }
             }
         }
         self.stage_mount(&staged)?;
@@ -158,16 +167,23 @@ impl Writer {
         self.target.write_new(&folder.join(folders::SINCE_1_10), &line(record.config), 0o600)?;
         self.target.write_new(&folder.join("hostconfig.json"), &line(record.host_config), 0o644)?;
         for (name, content) in record.files {
-            self.target.write_new(&folder.join(name), content.as_bytes(), 0o644)?;
+            let path = folder.join(name);
+            self.target.write_new(&path, content.as_bytes(), 0o644)?;
+            if let Some(shift) = self.shift {
+                self.target.chown(&path, shift.uid, shift.gid)?;
+            }
         }
         self.target.make_dir(&folder.join("checkpoints"), 0o700)?;
-        Ok(self.target.make_dir(&folder.join("mounts"), 0o710)?)
+        self.target.make_dir(&folder.join("mounts"), 0o710)?;
+        self.open_to_inside(&folder.join("mounts"))?;
+        self.open_to_inside(&folder)
     }
 
     /// Moves everything into place: files, short names, the record of the layers, the container itself.
     fn publish_container(&mut self, staged: &StagedContainer, id: &Id) -> Result<ContainerPlace, EditError> {
         self.target.make_dirs(&image_store(&self.store).join("layerdb/mounts"), 0o700)?;
         self.target.make_dirs(&"containers".into(), 0o710)?;
+        self.open_to_inside(&"containers".into())?;
         self.target.write_new(&self.stage.made(&staged.mount_id), format!("container {id}").as_bytes(), 0o600)?;
         let place = driver_place(&self.store, &staged.mount_id);
         for (part, name) in [("init", format!("{}-init", staged.mount_id)), ("own", staged.mount_id.clone())] {

@@ -1,9 +1,10 @@
 //! Which driver a root is written with: the one that dockerd would take.
 
-use hostfs::Target;
+use hostfs::{Shift, Target};
 use model::{Driver, HostPath};
 
 use super::EditError;
+use crate::docker_content::read::USUAL_RANGE;
 use crate::home::{Home, ids_of};
 
 /// Drivers that are only read. dockerd takes one whose folder is not empty (moby v20.10.24
@@ -34,21 +35,34 @@ pub(super) fn of(target: &Target) -> Result<Driver, EditError> {
     Ok(Driver::Overlay2)
 }
 
-/// Refuses a root whose owners are shifted by user namespaces (`<uid>.<gid>`), and one that only holds such roots.
-// GAP: layers with shifted owners are not written.
+/// The owners on disk of a root of user namespaces, which is named by the first of them: `<uid>.<gid>` (moby v20.10.24
+/// daemon/daemon_unix.go setupDaemonRoot). How many there are is not recorded there; the usual number is taken.
+pub(super) fn shift(target: &Target) -> Option<Shift> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = target.path().canonicalize().ok()?;
+    let (uid, gid) = ids_of(path.file_name()?.as_bytes())?;
+    let count = u32::try_from(USUAL_RANGE).ok()?;
+    let first = |id: u64| u32::try_from(id).ok().filter(|id| *id >= count && id.checked_add(count).is_some());
+    Some(Shift { uid: first(uid)?, gid: first(gid)?, count })
+}
+
+/// Refuses a root that only holds roots of user namespaces (`<uid>.<gid>`), and one whose shifted owners cannot be told from those
+/// of inside.
 pub(super) fn refuse_remapped(target: &Target) -> Result<(), EditError> {
     use std::os::unix::ffi::OsStrExt;
     let path = target.path().canonicalize().unwrap_or_else(|_| target.path().to_path_buf());
-    let own = path.file_name().filter(|name| ids_of(name.as_bytes()).is_some() && has(target, "image"));
+    let only_read = |why: String| Err(EditError::OnlyRead { root: target.path().to_path_buf(), why });
+    let is_one = path.file_name().is_some_and(|name| ids_of(name.as_bytes()).is_some()) && has(target, "image");
+    if is_one && shift(target).is_none() {
+        return only_read("its user namespace has ids below 65536, which cannot be told from those of inside".into());
+    }
     let home = Home::new(target.root(), HostPath::default());
-    let below = || home.remapped().first().map(|below| below.path.clone()).filter(|_| !has(target, "image"));
-    let folder = own.map(|name| HostPath::new(name.as_bytes())).or_else(below);
-    match folder {
+    match home.remapped().first().filter(|_| !has(target, "image")) {
         None => Ok(()),
-        Some(folder) => Err(EditError::OnlyRead {
-            root: target.path().to_path_buf(),
-            why: format!("its daemon used user namespaces ('{folder}'), and layers with shifted owners are only read"),
-        }),
+        Some(below) => only_read(format!(
+            "its daemon used user namespaces: what is written is '{}'",
+            path.join(below.path.to_string()).display()
+        )),
     }
 }
 
@@ -87,10 +101,6 @@ mod tests {
         check(&["graph/x", "vfs/dir/x"], "it was written by docker before 1.10, and nothing newer has opened it yet");
         check(&["overlay-images/x", "overlay/l"], "its storage driver is overlay, which is only read");
         check(&["overlay-images/x"], "it is Podman's (containers/storage)");
-        check(
-            &["231072.231072/image"],
-            "its daemon used user namespaces ('231072.231072'), and layers with shifted owners are only read",
-        );
         check(&["231072.231072/image", "image/overlay2", "overlay2/l"], "overlay2");
     }
 }

@@ -185,6 +185,17 @@ impl Writer {
             Driver::Vfs => None,
             _ => Some(self.finish_overlay(&staged)?),
         };
+        match self.store.driver {
+            Driver::Vfs => self.shift_tree(&staged.files())?,
+            _ => {
+                self.open_to_inside(&staged.files())?;
+                self.shift_tree(&staged.diff())?;
+                let work = staged.files().join("work");
+                if self.root().exists(&work) {
+                    self.shift_tree(&work)?;
+                }
+            }
+        }
         self.finish_record(&staged, diff_id, size, &cache_id)?;
         self.target.write_new(&self.stage.made(&cache_id), chain.to_string().as_bytes(), 0o600)?;
         self.pending.push(Pending { staged, chain, cache_id, link });
@@ -279,7 +290,9 @@ impl Writer {
 
     /// The folders that hold layers, with the modes that dockerd gives them.
     fn make_places(&self) -> Result<(), EditError> {
-        self.target.make_dirs(&driver_folder(&self.store, &self.store.driver), 0o710)?;
+        let folder = driver_folder(&self.store, &self.store.driver);
+        self.target.make_dirs(&folder, 0o710)?;
+        self.open_to_inside(&folder)?;
         if self.store.driver == Driver::Overlay2 {
             self.target.make_dirs(&"overlay2/l".into(), 0o700)?;
         }
