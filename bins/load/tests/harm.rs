@@ -162,52 +162,51 @@ fn big() -> Big {
     Big { tar: layers[0].clone(), archive: archive_of("big:1", &refs) }
 }
 
-/// Starts a program on a file, kills it after a while; says whether it was still at work.
-fn killed(root: &Path, name: &str, args: &[&str], input: &Path, after: Duration) -> bool {
+/// Starts a program, gives it the first bytes of its input, and kills it after a while; says whether it was still at work.
+/// It gets the end of its input only with all of it.
+fn killed(root: &Path, name: &str, args: &[&str], input: &[u8], given: usize, after: Duration) -> bool {
     let mut child = Command::new(program(name))
         .args(args)
         .env("DOCKLESS_ROOT", root)
-        .stdin(fs::File::open(input).unwrap())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    if let Err(error) = stdin.write_all(&input[..given]) {
+        panic!("{name} {given} of {}: {error}: {:?}", input.len(), child.wait_with_output());
+    }
+    let more = (given < input.len()).then_some(stdin);
     std::thread::sleep(after);
     let was_at_work = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     child.wait().unwrap();
+    drop(more);
     was_at_work
 }
 
 #[test]
 fn a_kill_at_any_moment_leaves_a_root_that_dockerd_opens() {
-    const POINTS: u64 = 30;
+    /// Points within the input, and after it, while the root is written.
+    const POINTS: usize = 12;
+    const LATER: u64 = 8;
     if !is_here("dockerd") {
         return;
     }
     let work = tempfile::tempdir().unwrap();
     let root = work.path().join("root");
     let big = big();
-    let (tar, archive) = (work.path().join("tar"), work.path().join("archive"));
-    fs::write(&tar, &big.tar).unwrap();
-    fs::write(&archive, &big.archive).unwrap();
     done(&root, "import", &["-", "kept:1"], &tar_of(&[Raw::new(b"kept", b'0', b"x")]));
-    for (name, args, input) in [("import", &["-", "big:2"][..], &tar), ("load", &[], &archive)] {
-        let mut at_work = 0;
-        // Each time a bit later, until it was done three times before it could be killed.
-        let mut done_first = 0;
-        for point in 0.. {
-            match killed(&root, name, args, input, Duration::from_millis(2 + point * 9)) {
-                true => at_work += 1,
-                false => done_first += 1,
-            }
+    for (name, args, input) in [("import", &["-", "big:2"][..], &big.tar), ("load", &[], &big.archive)] {
+        let within = (0..POINTS).map(|n| (input.len() * n / POINTS, Duration::from_millis(n as u64 % 5)));
+        let later = (0..LATER).map(|n| (input.len(), Duration::from_millis(n * n / 2)));
+        for (given, after) in within.chain(later) {
+            let was_at_work = killed(&root, name, args, input, given, after);
+            assert!(was_at_work || given == input.len(), "{name} ended after {given} bytes of {}", input.len());
             let images = done(&root, "save", &["kept:1"], b"");
-            assert_eq!(layers(&images).len(), 1, "{name} killed at point {point}");
-            if done_first == 3 || point == POINTS {
-                break;
-            }
+            assert_eq!(layers(&images).len(), 1, "{name} killed after {given} bytes and {after:?}");
         }
-        assert!(at_work > 3, "hardly one {name} was killed at work: {at_work}");
     }
     // The next writer sweeps.
     done(&root, "load", &[], &big.archive);

@@ -49,7 +49,8 @@ impl Twins {
         let theirs = self.daemon().command(&line).output().expect("docker starts");
         let ours =
             Command::new(program).args(args).env("DOCKLESS_ROOT", self.twin()).output().expect("the program starts");
-        assert_eq!(spoken(&ours, name), spoken(&theirs, name), "{line:?}");
+        let words = if is_old(self.daemon()) { before_23 } else { |line: String| line };
+        assert_eq!(spoken(&ours, name, words), spoken(&theirs, name, words), "{line:?}");
     }
 
     /// Ends the daemon and compares the two roots: the same images, layers, containers and files of theirs; and a daemon
@@ -96,15 +97,38 @@ fn run(daemon: &Dockerd, line: &str, place: &Path) {
     }
 }
 
+/// Whether docker's client is older than 23, which gave some complaints other words; ours are today's.
+fn is_old(daemon: &Dockerd) -> bool {
+    let version = daemon.docker(&["version", "--format", "{{.Client.Version}}"]);
+    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 23)
+}
+
+/// A complaint in the words that clients before 23 had.
+fn before_23(line: String) -> String {
+    let line = line.replace("container name cannot be empty", "Container name cannot be empty");
+    let line = match (line.find("repository name ("), line.find(") must be lowercase")) {
+        (Some(from), Some(to)) if from < to => format!("{}repository name{}", &line[..from], &line[to + 1..]),
+        _ => line,
+    };
+    match line.strip_prefix("No such image: ").and_then(|name| name.strip_suffix(":latest")) {
+        Some(name) => format!("No such image: {name}"),
+        None => line,
+    }
+}
+
 /// Exit status, output, and complaints as lines, without who complains.
-fn spoken(out: &Output, name: &str) -> (Option<i32>, String, Vec<String>) {
+fn spoken(out: &Output, name: &str, words: fn(String) -> String) -> (Option<i32>, String, Vec<String>) {
     let own = format!("{name}: ");
     let bare = |line: &str| {
         let prefixes = [own.as_str(), "note: ", "Error response from daemon: ", "Error: "];
         prefixes.iter().fold(line.to_string(), |line, prefix| line.strip_prefix(prefix).unwrap_or(&line).to_string())
     };
-    let complaints =
-        String::from_utf8_lossy(&out.stderr).lines().filter(|line| !line.starts_with("hint: ")).map(bare).collect();
+    let complaints = String::from_utf8_lossy(&out.stderr)
+        .lines()
+        .filter(|line| !line.starts_with("hint: "))
+        .map(bare)
+        .map(words)
+        .collect();
     (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned(), complaints)
 }
 
