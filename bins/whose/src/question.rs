@@ -44,7 +44,7 @@ pub fn places(host: &Host, path: &str) -> Vec<HostPath> {
     let mut out: Vec<HostPath> = Vec::new();
     let own = host.root().path().as_os_str().as_encoded_bytes();
     let here = path.as_bytes().strip_prefix(own).filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
-    let recorded = host.stores().iter().filter_map(|store| store.rebase(path.as_bytes()));
+    let recorded = host.stores().iter().filter_map(|store| store.evidence_of(path.as_bytes()));
     let below = (!path.starts_with('/')).then(|| HostPath::new(path.trim_start_matches("./")));
     for place in here.map(HostPath::new).into_iter().chain(recorded).chain(below) {
         let place = HostPath::new(trimmed(place.as_bytes()));

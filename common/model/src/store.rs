@@ -126,6 +126,16 @@ impl Store {
         let rest = recorded.strip_prefix(&*self.recorded)?;
         (rest.is_empty() || rest.starts_with(b"/")).then(|| self.home.join(HostPath::new(rest).as_bytes()))
     }
+
+    /// The same, for a path outside of the store's folder too where the opened root holds more of the dead host: its whole
+    /// disk, or a folder above the store's.
+    pub fn evidence_of(&self, recorded: &[u8]) -> Option<HostPath> {
+        self.rebase(recorded).or_else(|| {
+            let above = self.recorded.strip_suffix(self.home.as_bytes())?.strip_suffix(b"/")?;
+            let rest = recorded.strip_prefix(above)?;
+            (!self.home.as_bytes().is_empty() && rest.starts_with(b"/")).then(|| HostPath::new(rest))
+        })
+    }
 }
 
 impl fmt::Display for Store {
@@ -175,4 +185,33 @@ fn inside(ranges: &[IdRange], outside: u64) -> u64 {
         .iter()
         .find(|range| outside.checked_sub(range.outside).is_some_and(|n| n < range.size))
         .map_or(outside, |range| range.inside.saturating_add(outside - range.outside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(home: &str, recorded: &str, path: &str, place: Option<&str>) {
+        let store = Store {
+            generation: Generation::ContainersStorage,
+            driver: Driver::Vfs,
+            home: HostPath::new(home),
+            recorded: recorded.as_bytes().into(),
+            namespace: "".into(),
+            evidence: Vec::new(),
+        };
+        assert_eq!(store.evidence_of(path.as_bytes()), place.map(HostPath::new), "{path}");
+    }
+
+    #[test]
+    fn a_path_beside_the_store_lies_in_the_evidence_where_the_root_holds_more() {
+        let home = "/var/lib/docker";
+        check("var/lib/docker", home, "/var/lib/docker/volumes", Some("var/lib/docker/volumes"));
+        check("var/lib/docker", home, "/srv/data", Some("srv/data"));
+        check("storage", "/var/lib/containers/storage", "/var/lib/containers/log", Some("log"));
+        check("storage", "/var/lib/containers/storage", "/srv/data", None);
+        check("", home, "/srv/data", None);
+        check("moved", home, "/srv/data", None);
+        check("ker", home, "/var/lib/docx", None);
+    }
 }

@@ -89,7 +89,9 @@ pub(crate) fn parts(root: &Root, store: &Store, libpod: &Libpod, record: &Record
         Some(other) => other.pointer("/spec/hostname").and_then(Value::as_str),
         None => spec.get("hostname").and_then(Value::as_str),
     };
-    let hostname = hostname.filter(|name| !name.is_empty()).map(str::to_string);
+    // With the host's names the environment alone says what it was called.
+    let hostname =
+        hostname.filter(|name| !name.is_empty()).map(str::to_string).or_else(|| variable(&spec, "HOSTNAME="));
     let five = libpod.five;
     Some(Parts {
         ports: ports(network, five),
@@ -101,6 +103,11 @@ pub(crate) fn parts(root: &Root, store: &Store, libpod: &Libpod, record: &Record
         networks,
         five,
     })
+}
+
+fn variable(spec: &Value, key: &str) -> Option<String> {
+    let all = texts(spec.pointer("/process/env")?);
+    all.iter().find_map(|variable| variable.strip_prefix(key)).map(str::to_string)
 }
 
 /// The config of another container whose namespace this one shares.
@@ -321,7 +328,7 @@ pub(crate) fn log(store: &Store, container: &Container, config: &Value) -> (Stri
     match driver.as_str() {
         "k8s-file" | "json-file" | "file" => {
             let usual = || userdata(store, container.id.as_str()).map(|folder| folder.join("ctr.log"));
-            (driver, store.rebase(recorded.as_bytes()).or_else(usual))
+            (driver, store.evidence_of(recorded.as_bytes()).or_else(usual))
         }
         "" => ("none".into(), None),
         _ => (driver, None),

@@ -326,8 +326,10 @@ fn paths(places: &Places, store: &Store, container: &Container, shown: &Map<Stri
 }
 
 fn path(places: &Places, store: &Store, recorded: &str, inside: Option<&str>) -> Value {
-    let evidence =
-        store.rebase(recorded.as_bytes()).filter(|_| !recorded.is_empty()).filter(|path| places.stat(path).is_some());
+    let evidence = store
+        .evidence_of(recorded.as_bytes())
+        .filter(|_| !recorded.is_empty())
+        .filter(|path| places.stat(path).is_some());
     json!({ "Recorded": recorded, "Inside": inside, "Evidence": evidence.as_ref().map(HostPath::to_string) })
 }
 

@@ -67,7 +67,7 @@ fn file(
     let usual = folder.join(format!("{}-json.log", container.id.as_str()));
     match driver {
         "json-file" => {
-            let told = store.rebase(recorded.as_bytes()).filter(|path| !recorded.is_empty() && root.exists(path));
+            let told = store.evidence_of(recorded.as_bytes()).filter(|path| !recorded.is_empty() && root.exists(path));
             let raw = folder.join(format!("{}-stdout.log", container.id.as_str()));
             match told {
                 Some(path) => (Some(path), LogForm::JsonFile),
