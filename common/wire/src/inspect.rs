@@ -301,7 +301,8 @@ fn endpoints(settings: &Value, mode: &Mode, id: &str, running: bool) -> Vec<Endp
         return found;
     }
     // One that runs and is on no network was taken from its own; what else has none here was not yet put on it.
-    let has_sandbox = string(settings, "SandboxKey").is_some_and(|key| !key.is_empty());
+    let has_sandbox =
+        ["SandboxKey", "SandboxID"].iter().all(|key| string(settings, key).is_some_and(|s| !s.is_empty()));
     if running && has_sandbox && networks.is_object() {
         return found;
     }

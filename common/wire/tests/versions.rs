@@ -182,7 +182,7 @@ fn docker_28_lets_trusted_interfaces_and_direct_routing_through() {
 fn what_runs_and_was_taken_from_its_network_is_on_none() {
     let detached = json!([{ "Id": "c1", "Name": "/web", "State": { "Running": true, "Pid": 7 }, "Config": {},
         "HostConfig": { "NetworkMode": "default", "PortBindings": { "80/tcp": [{ "HostPort": "8080" }] } },
-        "NetworkSettings": { "SandboxKey": "/var/run/docker/netns/1", "Ports": {}, "Networks": {} } }]);
+        "NetworkSettings": { "SandboxID": "1f", "SandboxKey": "/var/run/docker/netns/1f", "Ports": {}, "Networks": {} } }]);
     let (configs, _) = wire::inspect::read(&detached);
     let (plan, _) = wire::plan(&configs, &Daemon::default(), Dialect::Docker28, &Selection::Live);
     assert!(plan.veths.is_empty() && plan.ports.is_empty());
