@@ -72,6 +72,21 @@ fn put_image(writer: &mut Writer, layers: &[Layer], which: &[usize], name: &str)
     Ok(id)
 }
 
+#[test]
+fn what_went_may_come_and_go_again_with_the_same_writer() {
+    let work = tempfile::tempdir().unwrap();
+    make_layers(work.path());
+    let layers = layers(work.path());
+    let root = work.path().join("root");
+    let mut writer = Writer::create(&root, Wait::No).unwrap();
+    for _ in 0..3 {
+        put_image(&mut writer, &layers, &[0, 1], "again").unwrap();
+        assert_eq!(writer.remove_image("again", false, true).unwrap().len(), 4);
+    }
+    drop(writer);
+    assert_eq!(names(&root, "tmp"), [""; 0]);
+}
+
 /// The child: makes and removes images, and removes containers, for ever.
 #[test]
 #[ignore = "started by a_killed_writer_leaves_a_whole_root"]

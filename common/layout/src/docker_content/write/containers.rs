@@ -106,7 +106,7 @@ impl Writer {
         for name in anonymous.iter().filter(|name| !used.contains(name.as_str())) {
             let volume = HostPath::from("volumes").join(name);
             if self.root().exists(&volume) {
-                self.target.rename(&volume, &self.stage.gone("volume", name))?;
+                self.target.rename(&volume, &self.stage.way_out(&self.target, "volume", name))?;
             }
         }
         Ok(())

@@ -181,12 +181,12 @@ impl Writer {
 
     /// Takes the image itself, then what only it needed.
     fn take_image(&mut self, id: &Digest, done: &mut Vec<Removed>) -> Result<(), EditError> {
-        let gone = self.stage.gone("image", &id.hex());
+        let gone = self.stage.way_out(&self.target, "image", &id.hex());
         self.target.rename(&config_of(&self.store, &Id::from(*id)), &gone)?;
         done.push(Removed::Deleted(*id));
         let metadata = metadata_of(&self.store, &Id::from(*id), "parent").parent();
         if self.root().exists(&metadata) {
-            self.target.rename(&metadata, &self.stage.gone("metadata", &id.hex()))?;
+            self.target.rename(&metadata, &self.stage.way_out(&self.target, "metadata", &id.hex()))?;
         }
         let released = release_of_config(&self.target, &self.store, &self.stage, &gone)?;
         done.extend(released.into_iter().map(Removed::Deleted));
@@ -233,7 +233,7 @@ pub(super) fn release(target: &Target, store: &Store, stage: &Stage, top: Digest
         let record = layer_record(store, &chain);
         let Some(cache_id) = layers::text(target, &record.join("cache-id")) else { break };
         next = layers::text(target, &record.join("parent")).and_then(|text| text.parse().ok());
-        target.rename(&record, &stage.gone("layer", &chain.hex()))?;
+        target.rename(&record, &stage.way_out(target, "layer", &chain.hex()))?;
         layers::take_files(target, store, stage, &cache_id)?;
         out.push(chain);
     }

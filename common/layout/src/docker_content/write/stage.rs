@@ -51,7 +51,15 @@ impl Stage {
         self.folder.join("made").join(cache_id)
     }
 
-    /// Where something lies that was taken out of the root.
+    /// Where something goes that is taken out of the root now. A layer, an image or a volume may have been taken out, made
+    /// again, and go once more: it lies beside the first.
+    pub fn way_out(&self, target: &Target, kind: &str, name: &str) -> HostPath {
+        let again = (1u32..).map(|n| self.gone(kind, &format!("{name}.{n}")));
+        let mut ways = std::iter::once(self.gone(kind, name)).chain(again);
+        ways.find(|way| !target.root().exists(way)).expect("numbers do not end")
+    }
+
+    /// Where something lies that was taken out of the root, of a name that there is only once.
     pub fn gone(&self, kind: &str, name: &str) -> HostPath {
         self.folder.join("gone").join(format!("{kind}-{name}"))
     }
