@@ -80,3 +80,37 @@ fn input_and_both_outputs_pass_through() {
     let out = child.wait_with_output().expect("exec ends");
     assert_eq!((out.stdout, out.stderr), (b"typed".to_vec(), b"err\n".to_vec()));
 }
+
+#[test]
+fn an_executed_command_finds_nothing_of_ours() {
+    let Some(home) = home() else { return };
+    let program = home.command("exec", &[]).get_program().to_owned();
+    let before = std::fs::read(&program).expect("it is there");
+    // What a command has open, but for its three streams, and the folder that ls reads.
+    assert_eq!(
+        home.ok("exec", &["web", "ls", "/proc/self/fd"]).split_whitespace().collect::<Vec<_>>(),
+        ["0", "1", "2", "3"]
+    );
+    let script = "printf '#!/proc/self/exe\\n' > /script; busybox chmod 755 /script; echo broken > /proc/self/exe";
+    home.run("exec", &["web", "sh", "-c", script]);
+    let own = home.run("exec", &["web", "/script"]);
+    assert!(!String::from_utf8_lossy(&own.stdout).contains("exec"), "our own program ran inside");
+    // Nobody of the container may look into the one that enters it (prctl(2) PR_SET_DUMPABLE).
+    let watch = "for n in 1 2 3 4 5 6 7 8 9; do for pid in /proc/[0-9]*; do echo broken > $pid/exe; done; done 2>/dev/null; true";
+    let mut watcher = home.command("exec", &["web", "sh", "-c", watch]).spawn().expect("exec starts");
+    for _ in 0..5 {
+        home.ok("exec", &["web", "true"]);
+    }
+    watcher.wait().expect("it ends");
+    assert!(std::fs::read(&program).expect("it is there") == before, "the program was written");
+    home.ok("exec", &["web", "true"]);
+}
+
+#[test]
+fn a_user_is_a_name_or_a_number_and_nothing_between() {
+    let Some(home) = home() else { return };
+    for user in ["0x0", "1e3", "-1", " 0", "0 ", "4294967296", "99999999999999999999", "0:0:0", "0:0x0"] {
+        let out = home.run("exec", &[&format!("--user={user}"), "web", "id", "-u"]);
+        assert!(!out.status.success() && out.stdout.is_empty(), "'{user}': {}", String::from_utf8_lossy(&out.stdout));
+    }
+}

@@ -85,7 +85,7 @@ fn restarts_have_dockers_pauses_and_end_with_stop() {
     let pauses: Vec<i64> = times.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
     assert_eq!(pauses.len(), 3, "{told}");
     for (pause, least) in pauses.iter().zip([100, 200, 400]) {
-        assert!(*pause >= least && *pause < least + 400, "{pauses:?}");
+        assert!(*pause >= least && *pause < least + 1500, "{pauses:?}");
     }
     started(&home, "ever", &["--restart", "always"], &["false"]);
     std::thread::sleep(Duration::from_millis(1200));

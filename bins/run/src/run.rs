@@ -113,7 +113,7 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     let mut connected = false;
     folder.remember(json!({ "cgroup-parent": plan.spec.cgroup_parent }))?;
     let connect = |pid| {
-        folder.remember(json!({ "pid": pid, "since": launch::now().seconds }))?;
+        folder.remember_process(pid)?;
         let made = begin::connect(&plan.inspect, &networks, &plan.id, pid, folder.path(), &plan.links)?;
         made.warnings.iter().for_each(|warning| warn(warning));
         connected = network::is_wanted(&plan.inspect);

@@ -79,18 +79,18 @@ impl Target {
 
     /// Writes a file under its name at once: whoever looks sees the old one or the whole new one, also after a crash.
     pub fn write(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
-        let dir = self.replace(path, bytes, mode)?;
+        let dir = self.replace(path, bytes, mode, true)?;
         sync(dir.as_fd()).map_err(|source| WriteError::at("sync the folder of", path, source))
     }
 
-    /// As [`Target::write`], but a crash of the machine soon afterwards may bring the old one back: meant for what is written
-    /// often and true only while the machine is up.
-    pub fn write_soon(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), WriteError> {
-        self.replace(path, bytes, mode).map(drop)
+    /// As [`Target::write`], but a crash of the machine soon afterwards may bring the old one back, or where `lasting` is false
+    /// an empty one: meant for what is written often and true only while the machine is up.
+    pub fn write_soon(&self, path: &HostPath, bytes: &[u8], mode: u32, lasting: bool) -> Result<(), WriteError> {
+        self.replace(path, bytes, mode, lasting).map(drop)
     }
 
     /// Puts a whole file in the place of one, and returns its folder, which is not synced.
-    fn replace(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<OwnedFd, WriteError> {
+    fn replace(&self, path: &HostPath, bytes: &[u8], mode: u32, synced: bool) -> Result<OwnedFd, WriteError> {
         let (dir, name) = self.place(path)?;
         let scratch = match &self.scratch {
             Some(folder) => self.dir(folder).map_err(|errno| WriteError::errno("open", folder, errno))?,
@@ -98,7 +98,7 @@ impl Target {
         };
         let (temporary, file) =
             new_file(scratch.as_fd(), mode).map_err(|errno| self.failed("write", path, errno, bytes.len()))?;
-        let written = fill(file, bytes).and_then(|()| Ok(fs::renameat(&scratch, &temporary, &dir, &name)?));
+        let written = fill(file, bytes, synced).and_then(|()| Ok(fs::renameat(&scratch, &temporary, &dir, &name)?));
         if let Err(error) = written {
             let _ = fs::unlinkat(&scratch, &temporary, AtFlags::empty());
             return Err(self.failed("write", path, error, bytes.len()));
@@ -264,6 +264,11 @@ impl Target {
         lock::take(dir.as_fd(), &name, path, wait)
     }
 
+    /// Takes the lock on a folder of the root, as on a file; refused where another process has it.
+    pub fn lock_folder(&self, path: &HostPath) -> Result<Lock, WriteError> {
+        lock::hold(self.open_dir(path)?, path)
+    }
+
     /// The processes that hold a kernel lock on a file of the root, told without opening the file. Processes of other
     /// pid namespaces are not seen.
     pub fn holders(&self, path: &HostPath) -> Result<Vec<Holder>, ReadError> {
@@ -324,9 +329,9 @@ fn new_file(dir: BorrowedFd, mode: u32) -> Result<(CString, File), Errno> {
     }
 }
 
-fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
+fn fill(mut file: File, bytes: &[u8], synced: bool) -> io::Result<()> {
     file.write_all(bytes)?;
-    file.sync_all()
+    if synced { file.sync_all() } else { Ok(()) }
 }
 
 /// Syncs a directory; a file system that cannot is not to blame for what it keeps anyway.

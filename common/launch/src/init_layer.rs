@@ -1,18 +1,20 @@
 //! The layer between an image and a container: what every container has, whatever its image lacks.
 //!
 //! As docker makes it (moby v20.10.24 daemon/initlayer/setup_unix.go): of each name every component that is a file or a
-//! link in the image goes, directories stay; then what is missing is made. It is made through a mount, in a process of its
-//! own, so that attributes of directories come from the image.
+//! link in the image goes, directories stay; then what is missing is made. It is made through an overlay that is mounted nowhere,
+//! so that attributes of directories come from the image.
 
 use std::io::Read;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use crate::inside::{Refusal, Step, root};
-use crate::spec::RootFiles;
+use crate::inside::{Refusal, Step, in_words, root};
+use crate::spec::{Changes, RootFiles};
 use crate::start::StartError;
 use crate::sys::{self, Cloned};
 
@@ -36,13 +38,19 @@ const PARTS: [(&str, Part); 10] = [
     ("/etc/mtab", Part::Link("/proc/mounts")),
 ];
 
-/// Fills the writable layer of `root`. `scratch` has an empty folder `root` to mount on. This process must have one thread.
-pub fn fill(root: &RootFiles, scratch: &Path) -> Result<(), StartError> {
+/// Fills the writable layer of `root`. This process must have one thread.
+pub fn fill(root: &RootFiles) -> Result<(), StartError> {
+    // An overlay belongs to whoever has the mounts of the process that makes it.
+    if userns::is_first() { Ok(fill_here(root)?) } else { fill_among_own_mounts(root) }
+}
+
+/// In a process with mounts of its own, as an ordinary user's namespace needs it.
+fn fill_among_own_mounts(root: &RootFiles) -> Result<(), StartError> {
     let (said, say) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| StartError::Process(errno.into()))?;
     match sys::clone(libc::CLONE_NEWNS as u64, None).map_err(StartError::Process)? {
         Cloned::Child => {
             drop(said);
-            if let Err(refusal) = root::pivot(root, scratch).and_then(|()| make()) {
+            if let Err(refusal) = fill_here(root) {
                 refusal.tell(say.into());
             }
             sys::exit_now(0)
@@ -51,56 +59,70 @@ pub fn fill(root: &RootFiles, scratch: &Path) -> Result<(), StartError> {
             drop(say);
             let mut reason = Vec::new();
             std::fs::File::from(said).read_to_end(&mut reason).map_err(StartError::Process)?;
-            let ended = rustix::process::waitid(
-                rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&handle)),
-                rustix::process::WaitIdOptions::EXITED,
-            );
+            let ended = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED);
             ended.map_err(|errno| StartError::Process(errno.into()))?;
             if reason.is_empty() { Ok(()) } else { Err(Refusal::read(&reason).into()) }
         }
     }
 }
 
-fn make() -> Result<(), Refusal> {
+fn fill_here(root: &RootFiles) -> Result<(), Refusal> {
+    let top = match &root.changes {
+        Changes::Layer(upper) => root::overlaid(root, upper)?,
+        Changes::InPlace | Changes::Memory => {
+            let folder = root.lower.first().map_or(Path::new("/nothing"), PathBuf::as_path);
+            fs::open(folder, DIRECTORY, Mode::empty()).step("cannot open the init layer")?
+        }
+    };
     for (path, part) in &PARTS {
         let step = format!("cannot make '{path}' in the init layer");
-        clear(path).and_then(|()| make_one(path, part)).map_err(|errno| Refusal::setup(step, errno))?;
+        make(top.as_fd(), path, part).map_err(|errno| Refusal::setup(step, in_words(&errno.into())))?;
     }
-    fs::open("/", OFlags::PATH, Mode::empty()).map(drop).step("cannot leave the init layer")
-}
-
-/// Takes every component away that is no directory.
-fn clear(path: &str) -> Result<(), Errno> {
-    let ends = path.match_indices('/').skip(1).map(|(at, _)| at).chain([path.len()]);
-    for end in ends {
-        match fs::unlink(&path[..end]) {
-            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::NOTDIR | Errno::PERM) => {}
-            Err(errno) => return Err(errno),
-        }
+    drop(top);
+    if let Changes::Layer(upper) = &root.changes {
+        // It is never written again.
+        root::forget_volatile(upper);
     }
     Ok(())
 }
 
-fn make_one(path: &str, part: &Part) -> Result<(), Errno> {
-    if fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// One name, component by component, each by the handle of the one above: nothing is followed.
+fn make(top: BorrowedFd, path: &str, part: &Part) -> Result<(), Errno> {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut at = top.try_clone_to_owned().map_err(|_| Errno::MFILE)?;
+    for component in above.split('/').filter(|component| !component.is_empty()) {
+        clear(at.as_fd(), component)?;
+        make_directory(at.as_fd(), component)?;
+        at = fs::openat(&at, component, DIRECTORY, Mode::empty())?;
+    }
+    clear(at.as_fd(), name)?;
+    if fs::statat(&at, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Ok(());
     }
-    let above = Path::new(path).parent().unwrap_or(Path::new("/"));
-    make_directory(above)?;
     match part {
-        Part::Directory => make_directory(Path::new(path)),
-        Part::Link(to) => fs::symlink(*to, path),
+        Part::Directory => make_directory(at.as_fd(), name),
+        Part::Link(to) => fs::symlinkat(*to, &at, name),
         Part::File => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            fs::open(path, flags, Mode::from_raw_mode(0o755))
-                .and_then(|file| fs::fchmod(file, Mode::from_raw_mode(0o755)))
+            let file = fs::openat(&at, name, flags, Mode::from_raw_mode(0o755))?;
+            fs::fchmod(file, Mode::from_raw_mode(0o755))
         }
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), Errno> {
-    match fs::mkdir(path, Mode::from_raw_mode(0o755)) {
-        Ok(()) => fs::chmod(path, Mode::from_raw_mode(0o755)),
+/// Takes a component away that is no directory.
+fn clear(at: BorrowedFd, component: &str) -> Result<(), Errno> {
+    match fs::unlinkat(at, component, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn make_directory(at: BorrowedFd, name: &str) -> Result<(), Errno> {
+    match fs::mkdirat(at, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => fs::chmodat(at, name, Mode::from_raw_mode(0o755), AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     }

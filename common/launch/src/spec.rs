@@ -73,6 +73,9 @@ pub struct Upper {
     pub diff: PathBuf,
     /// The kernel's own.
     pub work: PathBuf,
+    /// Whether what changed is written to the disk when it is unmounted, which has the kernel write out all that the whole
+    /// file system has waiting. Not for what is removed then.
+    pub lasting: bool,
 }
 
 /// The first process.

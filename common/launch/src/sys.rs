@@ -345,20 +345,29 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Takes the program's own instructions out of this process's memory. What is needed again comes back from the file; what
-/// was only for the start does not, so a process that waits for days holds little. Failure is no harm.
+/// Takes the program's own instructions and constants out of this process's memory. What is needed again comes back from the
+/// file; what was only for the start does not, so a process that waits for days holds little. Failure is no harm.
 pub fn let_go_of_program() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let mut place = None;
     for line in maps.lines() {
-        let mut words = line.split_whitespace();
-        let (Some(range), Some("r-xp"), Some(path)) = (words.next(), words.next(), words.nth(3)) else { continue };
-        let place = range.split_once('-').map(|(from, to)| [from, to].map(|at| usize::from_str_radix(at, 16)));
-        if let Some([Ok(from), Ok(to)]) = place
-            && path.starts_with('/')
-        {
-            // SAFETY: instructions of a file are never written (r-x), so every page is the file's and reads the same
-            // when it is mapped in anew.
-            unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) };
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next(), words.nth(3)) {
+            (Some(range), Some("r-xp" | "r--p"), Some(path)) if path.starts_with('/') => {
+                let ends = range.split_once('-').map(|(from, to)| [from, to].map(|at| usize::from_str_radix(at, 16)));
+                place = ends.and_then(|ends| Some((ends[0].clone().ok()?, ends[1].clone().ok()?)));
+            }
+            // What the linker wrote before it was locked (RELRO) is not in the file: it counts as anonymous.
+            (Some("Anonymous:"), Some("0"), _) => {
+                if let Some((from, to)) = place.take() {
+                    // SAFETY: no page of it was ever written and none can be (r-x, r--), so every page is the file's and
+                    // reads the same when it is mapped in anew.
+                    unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) };
+                }
+            }
+            (Some("Anonymous:"), ..) => place = None,
+            (Some(range), Some(rights), _) if rights.len() == 4 && range.contains('-') => place = None,
+            _ => {}
         }
     }
 }

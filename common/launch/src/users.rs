@@ -11,6 +11,9 @@ pub enum UserError {
     /// The image's group file has no such name.
     #[error("unable to find group {0}: no matching entries in group file")]
     NoGroup(String),
+    /// The name is in the image's passwd, and who it is is not.
+    #[error("the passwd entry of user {0} does not say its numbers")]
+    Entry(String),
     /// A number that cannot be an id.
     #[error("uids and gids must be in range 0-2147483647")]
     Range,
@@ -34,8 +37,11 @@ pub fn resolve(wanted: &str, passwd: &[u8], group: &[u8], add: &[String]) -> Res
     let mut user = User { home: "/".into(), ..User::default() };
     match &entry {
         Some(fields) => {
-            user.uid = id(fields.get(2).and_then(|text| number(text)).unwrap_or(0))?;
-            user.gid = id(fields.get(3).and_then(|text| number(text)).unwrap_or(0))?;
+            let told = |at: usize| fields.get(at).and_then(|text| number(text));
+            // Docker takes what is no number for 0, which is root.
+            let misread = || UserError::Entry(fields[0].to_string());
+            user.uid = id(told(2).ok_or_else(misread)?)?;
+            user.gid = id(told(3).ok_or_else(misread)?)?;
             user.home = fields.get(5).filter(|home| !home.is_empty()).map_or("/".into(), |home| home.to_string());
         }
         None if name.is_empty() => {}
@@ -106,6 +112,7 @@ mod tests {
         assert_eq!(who("1000:1001", &[]), "1000:1001 [1001] /");
         assert_eq!(who("nobody", &[]), "unable to find user nobody: no matching entries in passwd file");
         assert_eq!(who("web:nogroup", &[]), "unable to find group nogroup: no matching entries in group file");
+        assert_eq!(who("broken", &[]), "the passwd entry of user broken does not say its numbers");
         assert_eq!(who("4294967296", &[]), "uids and gids must be in range 0-2147483647");
     }
 }

@@ -8,6 +8,7 @@ use launch::Started;
 use launch::cgroup::Cgroup;
 use launch::relay::{Ends, Manner, Signals};
 use launch::spec::Namespace;
+use launch::sys::{self, Cloned};
 use logfile::write::Writer;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::clients::{Clients, Wish};
 use crate::error::{LifeError, at};
 use crate::health::{Change, Health};
-use crate::live::{Life, Told};
+use crate::live::{self, Life, Told};
 use crate::packer::Beside;
 use crate::supervise::{self, Over, Run};
 use crate::{begin, events, network, pipes, record, runtime};
@@ -29,7 +30,12 @@ pub struct Attendance<'a> {
     pub clients: Clients,
     /// Whether the container goes at its end.
     pub removes: bool,
-    folder: runtime::Folder,
+    /// Whether a person waits for its end here.
+    pub is_waited_for: bool,
+    /// Whether it is still connected after its end.
+    parts: bool,
+    /// `None` once another process has it.
+    folder: Option<runtime::Folder>,
     log: Option<Writer>,
     health: Option<Health>,
     restarts: Restarts,
@@ -39,8 +45,6 @@ impl<'a> Attendance<'a> {
     /// Takes the container's folder in `/run`, and opens its door and its log.
     pub fn new(life: &'a Life<'a>, ready: begin::Ready) -> Result<Attendance<'a>, LifeError> {
         let folder = runtime::Folder::make(life.id.as_str())?;
-        let root = life.root.canonicalize().map_err(at("open", life.root))?;
-        folder.remember(json!({ "root": root.to_string_lossy(), "cgroup-parent": ready.spec.cgroup_parent }))?;
         Attendance::in_folder(life, ready, folder)
     }
 
@@ -58,7 +62,18 @@ impl<'a> Attendance<'a> {
         let health = Health::of(&ready.inspect["Config"], &ready.spec.process);
         let restarts = Restarts::of(&ready.inspect["HostConfig"]);
         let removes = life.remove || ready.inspect["HostConfig"]["AutoRemove"].as_bool().unwrap_or(false);
-        Ok(Attendance { life, ready, clients, removes, folder, log, health, restarts })
+        Ok(Attendance {
+            life,
+            ready,
+            clients,
+            removes,
+            is_waited_for: false,
+            parts: false,
+            folder: Some(folder),
+            log,
+            health,
+            restarts,
+        })
     }
 
     /// One run after the other, as its restart policy has it. Returns docker's exit status.
@@ -101,9 +116,12 @@ impl<'a> Attendance<'a> {
         let open = manner.input || config["OpenStdin"].as_bool().unwrap_or(false);
         let (streams, socket, ends) = begin::streams(self.ready.spec.process.terminal, open)?;
         let (streams, numbers) = pipes::keep(streams)?;
-        self.folder.remember(json!({ "pipes": numbers }))?;
+        let place = root.canonicalize().map_err(at("open", root))?;
+        let parent = &self.ready.spec.cgroup_parent;
+        let folder = self.folder.as_ref().ok_or_else(|| LifeError::Attended(id.to_string()))?;
+        folder.remember(json!({ "root": place.to_string_lossy(), "cgroup-parent": parent, "pipes": numbers }))?;
         let health = self.health.as_mut().map(|health| health.begin().record);
-        let started = begin::start(root, id, &self.ready, streams, &self.folder, |own| {
+        let started = begin::start(root, id, &self.ready, streams, folder, |own| {
             own["State"]["Health"] = health.unwrap_or_default();
         })?;
         events::tell(root, &self.ready.inspect, "start", &[]);
@@ -168,7 +186,10 @@ impl<'a> Attendance<'a> {
         }
         started.cgroup.remove();
         if network::is_wanted(&self.ready.inspect) {
-            network::disconnect(id)?;
+            self.parts = self.removes && self.is_waited_for && over.enough != Some(true);
+            if !self.parts {
+                network::disconnect(id)?;
+            }
         }
         self.tell_end(&over);
         Ok(over)
@@ -217,13 +238,36 @@ impl<'a> Attendance<'a> {
         written.map(|()| pause)
     }
 
-    /// Removes the container, which has ended for good.
+    /// Removes the container, which has ended for good. Where a person waits, a process of its own goes on with what takes
+    /// its time, its files and its network: nobody has either back before that one is done.
     pub fn remove(&mut self) -> Result<(), LifeError> {
         let mut writer = layout::docker_content::write::Writer::open(self.life.root, Wait::Yes(&mut |_| ()))?;
         writer.remove_ended(self.life.id, true)?;
         self.removes = false;
         events::tell(self.life.root, &self.ready.inspect, "destroy", &[]);
-        Ok(())
+        if !self.is_waited_for {
+            return Ok(());
+        }
+        let leftovers = writer.into_leftovers()?;
+        let parting = if self.parts { Some(network::Parting::begin(self.life.id)?) } else { None };
+        match sys::clone(0, None) {
+            Ok(Cloned::Parent { .. }) => {
+                leftovers.give();
+                self.folder.take().into_iter().for_each(runtime::Folder::give);
+                Ok(())
+            }
+            Ok(Cloned::Child) => {
+                let parted = live::leave_the_person().and_then(|()| parting.map_or(Ok(()), network::Parting::finish));
+                drop(leftovers);
+                match parted {
+                    Ok(()) => drop(self.folder.take()),
+                    // The next sweep tries again.
+                    Err(_) => self.folder.take().into_iter().for_each(runtime::Folder::give),
+                }
+                sys::exit_now(0)
+            }
+            Err(_) => parting.map_or(Ok(()), network::Parting::finish),
+        }
     }
 
     fn is_stopped(&self) -> bool {

@@ -13,7 +13,7 @@ use launch::{Started, Streams};
 use layout::docker_content::write::{ContainerPlace, Writer};
 use model::{Container, Finding};
 use rustix::pipe::{PipeFlags, pipe_with};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::{LifeError, at};
 use crate::links::Line;
@@ -46,6 +46,10 @@ pub fn ready(root: &Path, host: &Host, container: &Container) -> Result<Ready, L
     findings.extend(more);
     let mut root_files = root_files(host, container, &rootfs, &mut findings)?;
     root_files.read_only = inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false);
+    if let Changes::Layer(upper) = &mut root_files.changes {
+        // One of `--rm` goes at its end.
+        upper.lasting = !inspect["HostConfig"]["AutoRemove"].as_bool().unwrap_or(false);
+    }
     let folder = root.join("containers").join(container.id.as_str());
     let raw = raw(&folder)?;
     let mut own = mounts::of_record(&raw["MountPoints"], root);
@@ -90,7 +94,7 @@ pub fn root_files(
         None => RootFiles { lower: vec![diff], changes: Changes::InPlace, read_only: false },
         Some(work) => RootFiles {
             lower: files::layers(host, rootfs, findings)?.unwrap_or_default().into_iter().skip(1).collect(),
-            changes: Changes::Layer(Upper { diff, work: files::on_this_machine(host, work) }),
+            changes: Changes::Layer(Upper { diff, work: files::on_this_machine(host, work), lasting: true }),
             read_only: false,
         },
     })
@@ -132,7 +136,7 @@ pub fn host_config(root: &Path, id: &model::Id) -> Value {
 
 /// Changes the record of a container under the root's lock, held for this long only.
 pub fn update(root: &Path, container: &model::Id, change: impl FnOnce(&mut Value)) -> Result<(), LifeError> {
-    let writer = Writer::open(root, Wait::Yes(&mut |_| ()))?;
+    let writer = Writer::open_for_records(root, Wait::Yes(&mut |_| ()))?;
     let folder = writer.path(&model::HostPath::from("containers").join(container.as_str()));
     let mut record = raw(&folder)?;
     change(&mut record);
@@ -152,7 +156,7 @@ pub fn start(
     let own = root.join("containers").join(id.as_str());
     make_etc(&own, &ready.inspect)?;
     let started = launch::start(&ready.spec, streams, folder.path(), |pid| {
-        folder.remember(json!({ "pid": pid, "since": launch::now().seconds }))?;
+        folder.remember_process(pid)?;
         connected = connect(&ready.inspect, &ready.networks, id, pid, &own, &ready.links)?;
         Ok(())
     });

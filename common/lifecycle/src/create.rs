@@ -13,7 +13,7 @@ use model::{Digest, Driver, Finding, Id, Image};
 use serde_json::Value;
 
 use crate::error::{LifeError, at};
-use crate::{files, record, runtime};
+use crate::{files, record};
 use points::Points;
 
 /// What is to be made.
@@ -32,13 +32,13 @@ pub struct Wanted<'a> {
 pub fn create(root: &Path, host: &Host, wanted: &Wanted, wait: Wait) -> Result<Vec<Finding>, LifeError> {
     let mut writer = Writer::open(root, wait)?;
     let name = wanted.name.map_or_else(|| format!("dockless-{}", &wanted.id.short()[..8]), str::to_string);
-    if let Some(other) = writer.name_taken(&name) {
+    // One that is made up is nobody's: looking at all containers would take as long as all of them are many.
+    if let Some(other) = wanted.name.and_then(|name| writer.name_taken(name)) {
         return Err(LifeError::NameTaken { name, id: other.to_string() });
     }
     let mut findings = Vec::new();
     let chain = chain(wanted.image);
     let staged = writer.stage_container(chain)?;
-    let scratch = runtime::Folder::make(wanted.id.as_str())?;
     let driver = writer.driver().clone();
     let root_files = match &driver {
         Driver::Vfs => {
@@ -51,11 +51,13 @@ pub fn create(root: &Path, host: &Host, wanted: &Wanted, wait: Wait) -> Result<V
             let upper = Upper {
                 diff: writer.path(&staged.init(&driver)),
                 work: writer.path(&staged.init_work(&driver).unwrap_or_default()),
+                // Docker does not have it synced either.
+                lasting: false,
             };
             RootFiles { lower, changes: Changes::Layer(upper), read_only: false }
         }
     };
-    launch::init_layer::fill(&root_files, scratch.path())?;
+    launch::init_layer::fill(&root_files)?;
     let own_root = root.canonicalize().map_err(at("open", root))?;
     let points = {
         let mut points = Points::new(&writer, host, wanted, &own_root);

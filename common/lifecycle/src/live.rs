@@ -44,6 +44,7 @@ pub fn attended(life: &Life) -> Result<u8, LifeError> {
     }
     let manner = Manner { input: life.input, output: true, signals: life.signals };
     let mut attendance = Attendance::new(life, ready)?;
+    attendance.is_waited_for = true;
     let over = attendance.until_its_end(manner, &mut Told::nobody(life.warn));
     cleared(&mut attendance)?;
     over
@@ -181,7 +182,8 @@ impl<'a> Told<'a> {
     }
 }
 
-fn leave_the_person() -> Result<(), LifeError> {
+/// Begins a session of its own, with no terminal and nothing of whoever started this process.
+pub fn leave_the_person() -> Result<(), LifeError> {
     userns::shared::stays(std::process::id())
         .map_err(|error| LifeError::Machine("leave word of this process", error))?;
     let machine = |errno: rustix::io::Errno| LifeError::Machine("leave the terminal", errno.into());

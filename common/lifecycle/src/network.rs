@@ -91,14 +91,36 @@ pub fn answer_names(id: &Id, pid: i32) -> Option<String> {
 
 /// Takes what was made for the container away again; nothing is there to take where somebody did that already.
 pub fn disconnect(id: &Id) -> Result<(), LifeError> {
-    if usernet::is_it() {
-        usernet::disconnect(id);
-        return Ok(());
+    Parting::begin(id)?.finish()
+}
+
+/// A container that is about to be disconnected: nobody else changes the network meanwhile.
+pub struct Parting {
+    /// `None` where the network is an ordinary user's.
+    attacher: Option<Attacher>,
+    id: Id,
+}
+
+impl Parting {
+    /// Waits until nobody else changes the network.
+    pub fn begin(id: &Id) -> Result<Parting, LifeError> {
+        let attacher = match usernet::is_it() {
+            true => None,
+            false => Some(Attacher::open(Path::new(wire::state::DEFAULT_DIR))?),
+        };
+        Ok(Parting { attacher, id: id.clone() })
     }
-    let attacher = Attacher::open(Path::new(wire::state::DEFAULT_DIR))?;
-    match attacher.down(&[id.as_str().to_string()], &Daemon::default(), false) {
-        Ok(_) | Err(wire::attach::AttachError::Conflicts { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+
+    /// Disconnects it.
+    pub fn finish(self) -> Result<(), LifeError> {
+        let Some(attacher) = &self.attacher else {
+            usernet::disconnect(&self.id);
+            return Ok(());
+        };
+        match attacher.down(&[self.id.as_str().to_string()], &Daemon::default(), false) {
+            Ok(_) | Err(wire::attach::AttachError::Conflicts { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -90,6 +90,11 @@ impl Folder {
         }
     }
 
+    /// Leaves it to a process that was forked meanwhile and has it too: the lock goes with the last of them.
+    pub fn give(mut self) {
+        self.lock = None;
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -112,6 +117,14 @@ impl Folder {
         self.write(&name, &all.to_string())?;
         let path = self.path.join(LIFE);
         fs::rename(self.path.join(name), &path).map_err(at("write", &path))
+    }
+
+    /// Writes down the first process, for a host without cgroups: elsewhere those tell of it.
+    pub fn remember_process(&self, pid: i32) -> Result<(), LifeError> {
+        match launch::cgroup::Hosts::read() {
+            launch::cgroup::Hosts::None => self.remember(json!({ "pid": pid, "since": launch::now().seconds })),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -163,10 +176,9 @@ impl Left {
         self.folder
     }
 
-    /// Leaves it to a process that was forked meanwhile and has it too: the lock goes with the last of them.
+    /// Leaves it to a process that was forked meanwhile and has it too.
     pub fn give(self) {
-        let mut folder = self.folder;
-        folder.lock = None;
+        self.folder.give();
     }
 }
 

@@ -100,7 +100,7 @@ impl Plan {
             root: RootFiles {
                 lower: lower.clone().unwrap_or_else(|| vec![folder.join("written")]),
                 changes: args.rw.as_ref().map_or(Changes::Memory, |rw| {
-                    Changes::Layer(Upper { diff: rw.join("diff"), work: rw.join("work") })
+                    Changes::Layer(Upper { diff: rw.join("diff"), work: rw.join("work"), lasting: true })
                 }),
                 read_only: inspect["HostConfig"]["ReadonlyRootfs"].as_bool().unwrap_or(false),
             },

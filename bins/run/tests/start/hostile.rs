@@ -27,13 +27,13 @@ fn check(place: &Place, name: &str, script: &str, config: Value, words: &[&str],
 }
 
 /// The host's folder: names, kinds, modes, owners, sizes, times, contents.
-fn listing(place: &Place) -> String {
+pub fn listing(place: &Place) -> String {
     let script = "cd \"$1\"; find . -printf '%p %y %m %U %G %s %T@ %l\\n' | sort; find . -type f | sort | xargs cat";
     let out = std::process::Command::new("sh").args(["-ec", script, "sh"]).arg(place.host()).output().unwrap();
     String::from_utf8(out.stdout).unwrap()
 }
 
-fn bait(place: &Place) {
+pub fn bait(place: &Place) {
     let script = "cd \"$1\"; mkdir -p sub dev pts shm; for name in ptmx hosts hostname resolv.conf passwd console docker-init sub/file; do echo precious > $name; done; printf 'precious:x:77:77::/:/bin/sh\\n' > passwd";
     crate::image::shell(script, &[&place.host()], &place.host());
 }

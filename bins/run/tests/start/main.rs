@@ -2,8 +2,10 @@
 
 mod bundle;
 mod described;
+mod escapes;
 mod exits;
 mod flags;
 mod hostile;
 mod image;
+mod limits;
 mod safety;

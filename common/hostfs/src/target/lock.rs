@@ -77,6 +77,20 @@ pub(super) fn take(dir: BorrowedFd, name: &CStr, path: &HostPath, mut wait: Wait
     }
 }
 
+/// The lock on what is open already.
+pub(super) fn hold(fd: OwnedFd, path: &HostPath) -> Result<Lock, WriteError> {
+    loop {
+        match fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Lock { _fd: fd }),
+            Err(Errno::INTR) => continue,
+            Err(Errno::WOULDBLOCK) => {
+                return Err(WriteError::Locked { path: path.clone(), holder: first_holder(&fd) });
+            }
+            Err(errno) => return Err(WriteError::errno("lock", path, errno)),
+        }
+    }
+}
+
 fn block(fd: &OwnedFd) -> Result<(), Errno> {
     loop {
         match fs::flock(fd, FlockOperation::LockExclusive) {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::mount::{
     self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
@@ -25,7 +25,7 @@ pub fn pivot(root: &RootFiles, scratch: &Path) -> Result<(), Refusal> {
 /// The root joined but nowhere mounted, for a process of another user namespace that could not join it.
 pub fn joined(root: &RootFiles, owner: Users) -> Result<OwnedFd, Refusal> {
     match &root.changes {
-        Changes::Layer(upper) => joined_overlay(root, upper),
+        Changes::Layer(upper) => overlaid(root, upper),
         Changes::InPlace => cloned(root),
         Changes::Memory => {
             let tree = new_memory()?;
@@ -36,7 +36,7 @@ pub fn joined(root: &RootFiles, owner: Users) -> Result<OwnedFd, Refusal> {
                 rustix::fs::chownat(&tree, name, own.0, own.1, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).step(step)?;
             }
             let below = |name: &str| PathBuf::from(format!("/proc/self/fd/{}/{name}", tree.as_raw_fd()));
-            joined_overlay(root, &Upper { diff: below("diff"), work: below("work") })
+            overlaid(root, &Upper { diff: below("diff"), work: below("work"), lasting: false })
         }
     }
 }
@@ -90,7 +90,7 @@ fn memory(scratch: &Path) -> Result<Upper, Refusal> {
     let tree = new_memory()?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, scratch, flags).step("cannot mount memory")?;
-    let upper = Upper { diff: scratch.join("diff"), work: scratch.join("work") };
+    let upper = Upper { diff: scratch.join("diff"), work: scratch.join("work"), lasting: false };
     for dir in [&upper.diff, &upper.work, &scratch.join("root")] {
         rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)).step("cannot make a folder in memory")?;
     }
@@ -126,12 +126,33 @@ pub fn own_marks(fs: BorrowedFd) -> Result<(), rustix::io::Errno> {
 }
 
 fn overlay(root: &RootFiles, upper: &Upper, top: &Path) -> Result<(), Refusal> {
-    let tree = joined_overlay(root, upper)?;
+    let tree = overlaid(root, upper)?;
     mount::move_mount(tree.as_fd(), "", rustix::fs::CWD, top, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .step("cannot mount the root")
 }
 
-fn joined_overlay(root: &RootFiles, upper: &Upper) -> Result<OwnedFd, Refusal> {
+/// Has the kernel sync nothing (Linux 5.10; an earlier one syncs). It leaves a mark that keeps the layer from being mounted
+/// again after a crash, which is not meant for one that is removed then.
+fn be_volatile(fs: BorrowedFd, upper: &Upper) {
+    forget_volatile(upper);
+    let _ = mount::fsconfig_set_flag(fs, "volatile");
+}
+
+/// Takes that mark away (Documentation/filesystems/overlayfs.rst, "Volatile mount").
+pub fn forget_volatile(upper: &Upper) {
+    for (name, flags) in [
+        ("work/incompat/volatile/dirty", AtFlags::empty()),
+        ("work/incompat/volatile", AtFlags::REMOVEDIR),
+        ("work/incompat", AtFlags::REMOVEDIR),
+    ] {
+        if rustix::fs::unlinkat(rustix::fs::CWD, upper.work.join(name), flags).is_err() {
+            return;
+        }
+    }
+}
+
+/// The overlay, which is mounted nowhere: it goes with its handle.
+pub fn overlaid(root: &RootFiles, upper: &Upper) -> Result<OwnedFd, Refusal> {
     let fs = mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("the kernel has no overlay file system")?;
     mount::fsconfig_set_string(fs.as_fd(), "source", "overlay").step("cannot set up the overlay")?;
     let set = |key: &str, path: &Path| {
@@ -150,6 +171,9 @@ fn joined_overlay(root: &RootFiles, upper: &Upper) -> Result<OwnedFd, Refusal> {
     // What dockerd mounts with: no index that a later mount elsewhere would trip over.
     mount::fsconfig_set_string(fs.as_fd(), "index", "off").step("cannot set up the overlay")?;
     own_marks(fs.as_fd()).step("this kernel has no overlay for ordinary users (Linux 5.11 has it)")?;
+    if !upper.lasting {
+        be_volatile(fs.as_fd(), upper);
+    }
     mount::fsconfig_create(fs.as_fd()).step("cannot join the layers")?;
     mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).step("cannot mount the root")
 }

@@ -47,7 +47,8 @@ pub struct Writer {
     stage: stage::Stage,
     pending: Vec<layers::Pending>,
     waits_for_disk: bool,
-    _lock: Lock,
+    /// `None` once the root is another's.
+    lock: Option<Lock>,
 }
 
 impl Writer {
@@ -72,7 +73,20 @@ impl Writer {
         driver::of(&target).map(drop)
     }
 
-    fn begin(mut target: Target, wait: Wait) -> Result<Writer, EditError> {
+    /// As [`Writer::open`], for [`Writer::write_record`] alone: what makes and removes objects is not for it.
+    pub fn open_for_records(path: &Path, wait: Wait) -> Result<Writer, EditError> {
+        Writer::begin_with(Target::open(path)?, wait, stage::Stage::none)
+    }
+
+    fn begin(target: Target, wait: Wait) -> Result<Writer, EditError> {
+        Writer::begin_with(target, wait, stage::Stage::make)
+    }
+
+    fn begin_with(
+        mut target: Target,
+        wait: Wait,
+        stage: impl FnOnce(&mut Target) -> Result<stage::Stage, EditError>,
+    ) -> Result<Writer, EditError> {
         driver::refuse_remapped(&target)?;
         daemon::refuse_owned(&target)?;
         let driver = driver::of(&target)?;
@@ -84,9 +98,9 @@ impl Writer {
         }
         let store = store(driver);
         let shift = driver::shift(&target);
-        let stage = stage::Stage::make(&mut target)?;
+        let stage = stage(&mut target)?;
         let mut writer =
-            Writer { target, store, shift, stage, pending: Vec::new(), waits_for_disk: false, _lock: lock };
+            Writer { target, store, shift, stage, pending: Vec::new(), waits_for_disk: false, lock: Some(lock) };
         writer.sweep()?;
         Ok(writer)
     }
@@ -139,6 +153,13 @@ impl Writer {
         &self.store.driver
     }
 
+    /// Lets go of the root before what was taken out of it is removed: file systems take their time for that.
+    pub fn into_leftovers(mut self) -> Result<Leftovers, EditError> {
+        let lock = self.target.lock_folder(&self.stage.folder)?;
+        self.lock = None;
+        Ok(Leftovers { target: Target::open(self.target.path())?, folder: self.stage.folder.clone(), _lock: lock })
+    }
+
     /// Refuses when the root's file system has not `bytes` and `inodes` to spare.
     pub fn need(&self, bytes: u64, inodes: u64) -> Result<(), EditError> {
         Ok(self.target.need(bytes, inodes)?)
@@ -148,7 +169,32 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         // What cannot be removed now is swept by the next writer.
-        let _ = self.target.remove_tree(&self.stage.folder);
+        if self.lock.is_some() {
+            let _ = self.target.remove_tree(&self.stage.folder);
+        }
+    }
+}
+
+/// What a writer took out of the root and did not remove yet. The root is free for the next writer, which leaves this to
+/// whoever has it. It goes with this value.
+pub struct Leftovers {
+    target: Target,
+    folder: HostPath,
+    /// Held on the folder itself: a sweep takes what nobody holds.
+    _lock: Lock,
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        let _ = self.target.remove_tree(&self.folder);
+    }
+}
+
+impl Leftovers {
+    /// Leaves it to a process that was forked meanwhile and has it too.
+    pub fn give(self) {
+        // Its file handles are closed with this process, and the lock is the other's then.
+        std::mem::forget(self);
     }
 }
 

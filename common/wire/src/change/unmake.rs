@@ -21,8 +21,13 @@ pub fn unmake(undo: &[Undo], route: &Socket, netfilter: &Socket) -> Result<(), C
 fn one(undo: &Undo, route: &Socket, netfilter: &Socket) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     match undo {
         Undo::Link { name, mac } => {
-            if let Some(link) = route.link(name)?.filter(|link| link.mac == Some(*mac)) {
-                route.remove_link(link.index)?;
+            let find = || route.link(name).map(|found| found.filter(|link| link.mac == Some(*mac)));
+            if let Some(link) = find()? {
+                // The kernel removes it too, some instants after the namespace of its other end is gone.
+                let removed = route.remove_link(link.index);
+                if removed.is_err() && find()?.is_some() {
+                    removed?;
+                }
             }
         }
         Undo::Address { link, address, length } => remove_address(route, link, *address, *length)?,

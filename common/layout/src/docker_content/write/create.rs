@@ -12,6 +12,7 @@ use super::{EditError, Writer};
 use crate::docker::folders;
 use crate::docker_content::read::{driver_folder, image_store, mount_of};
 use crate::docker_content::records::mount_id;
+use crate::json::RECORD_LIMIT;
 
 /// The layers of a container in the making. Its init layer is filled by the caller, then it is committed.
 #[derive(Debug)]
@@ -130,24 +131,13 @@ impl Writer {
         }
         self.stage_mount(&staged)?;
         self.stage_folder(&staged, record)?;
-        // What dockerd syncs too (pkg/ioutils AtomicWriteFile). All of the file system, as for an image's layers, would have
-        // a start wait for whatever else the machine has to write.
-        self.target.sync_files(&self.records_of(&staged, record))?;
+        if is_lasting(record.host_config) {
+            // What dockerd syncs too (moby v20.10.24 container/container.go toDisk). All of the file system, as for an image's
+            // layers, would have a start wait for whatever else the machine has to write.
+            let folder = staged.folder.join("folder");
+            self.target.sync_files(&[folder.join(folders::SINCE_1_10), folder.join("hostconfig.json")])?;
+        }
         self.publish_container(&staged, id)
-    }
-
-    /// The staged files without which dockerd loses the container.
-    fn records_of(&self, staged: &StagedContainer, record: &ContainerRecord) -> Vec<HostPath> {
-        let below = |folder: &str, names: &[&str]| {
-            names.iter().map(|name| staged.folder.join(folder).join(name)).collect::<Vec<_>>()
-        };
-        let overlays = ["init", "own"].map(|layer| below(layer, &["link", "lower"])).concat();
-        let mut all = below("mount", &["mount-id", "init-id", "parent"]);
-        all.extend(below("folder", &[folders::SINCE_1_10, "hostconfig.json"]));
-        all.extend(record.files.iter().map(|(name, _)| staged.folder.join("folder").join(name)));
-        all.extend(overlays);
-        all.retain(|path| self.target.root().exists(path));
-        all
     }
 
     /// `layerdb/mounts/<id>`, staged. Neither file ends in a newline (layer/filestore.go).
@@ -203,7 +193,11 @@ impl Writer {
     pub fn write_record(&self, id: &Id, record: &Value, host: bool) -> Result<(), EditError> {
         let (name, mode) = if host { ("hostconfig.json", 0o644) } else { (folders::SINCE_1_10, 0o600) };
         // As dockerd, which syncs the file and not the folder: what is true of a container ends with the machine.
-        Ok(self.target.write_soon(&folders::of(&self.store, id).join(name), &line(record), mode)?)
+        let folder = folders::of(&self.store, id);
+        let raw = self.root().read(&folder.join("hostconfig.json"), RECORD_LIMIT).unwrap_or_default();
+        let own: Value = serde_json::from_slice(&raw).unwrap_or_default();
+        let lasting = is_lasting(&own);
+        Ok(self.target.write_soon(&folder.join(name), &line(record), mode, lasting)?)
     }
 
     /// Whether a name is taken by another container, and by which.
@@ -218,6 +212,11 @@ impl Writer {
             .copied()
             .reduce(|chain, diff| crate::docker_content::records::sha256(format!("{chain} {diff}").as_bytes()))
     }
+}
+
+/// Whether a container is to be there after a crash of the machine. One that goes at its end would be removed then.
+fn is_lasting(host_config: &Value) -> bool {
+    !host_config["AutoRemove"].as_bool().unwrap_or(false)
 }
 
 /// JSON as Go's encoder writes a record: one line and a newline.

@@ -1,6 +1,8 @@
 //! Does a living daemon own the root? Told from processes and from /proc/locks; no file of the root is opened for it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use hostfs::process::{Process, processes};
 use hostfs::{Holder, Target};
@@ -19,7 +21,7 @@ const PID_FILES: [&str; 2] = ["/var/run/docker.pid", "/run/docker.pid"];
 /// Refuses a root that a living daemon owns.
 // GAP: a daemon in a pid namespace that is not ours shows neither in /proc/locks nor as a process.
 pub(super) fn refuse_owned(target: &Target) -> Result<(), EditError> {
-    match by_lock(target).or_else(|| by_process(target)) {
+    match by_lock(target).or_else(|| by_process_lately(target)) {
         Some(daemon) => Err(EditError::Owned { root: target.path().to_path_buf(), daemon: daemon.to_string() }),
         None => Ok(()),
     }
@@ -32,6 +34,23 @@ fn by_lock(target: &Target) -> Option<Holder> {
     let built = listed.iter().filter(|entry| entry.name.ends_with(b".db")).map(|entry| buildkit.join(&entry.name));
     let files = LOCKED.iter().map(|path| HostPath::from(*path)).chain(built);
     files.filter_map(|path| target.holders(&path).ok()).flatten().next()
+}
+
+/// When no process was a daemon of the root with this number.
+static NONE: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
+/// A daemon that came up since has its databases locked by then, or will not have before we are done.
+const LATELY: Duration = Duration::from_millis(300);
+
+/// All processes are looked at once in a while only: a container's life has many writers, each for an instant.
+fn by_process_lately(target: &Target) -> Option<Holder> {
+    let inode = target.root().open_dir(&HostPath::default()).ok().and_then(|dir| Some(dir.stat_self().ok()?.inode.1));
+    let mut none = NONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if none.is_some_and(|(when, known)| when.elapsed() < LATELY && Some(known) == inode) {
+        return None;
+    }
+    let found = by_process(target);
+    *none = inode.filter(|_| found.is_none()).map(|inode| (Instant::now(), inode));
+    found
 }
 
 /// A daemon whose data root, as it sees it, is this one: also one that has no database open yet.
