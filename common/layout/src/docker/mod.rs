@@ -12,4 +12,5 @@ pub(crate) mod network_settings;
 pub(crate) mod networks;
 pub(crate) mod ports;
 pub(crate) mod settings;
+pub(crate) mod swarm;
 pub(crate) mod volumes;

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::Found;
 use crate::db::{self, bolt};
-use crate::docker::folders;
 use crate::docker::volumes::is_docker;
+use crate::docker::{folders, swarm};
 use crate::json::{self as record, Loose, Notes, Pairs};
 
 const PREFIX: &str = "docker/network/v1.0/";
@@ -30,6 +30,8 @@ struct Tables {
     sandboxes: HashMap<String, String>,
     /// By network: how the bridge driver made it.
     bridges: HashMap<String, Value>,
+    /// Networks that only a swarm's tasks tell of.
+    of_tasks: Vec<String>,
 }
 
 /// `network/files/local-kv.db` of a store.
@@ -48,6 +50,9 @@ pub(crate) fn read(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Net
     let tables = tables(root, store, &mut notes);
     let mut list: Vec<Network> =
         tables.networks.iter().filter_map(|(id, value)| network(id, value, index, store)).collect();
+    for network in list.iter_mut().filter(|network| tables.of_tasks.iter().any(|id| id == network.id.as_str())) {
+        network.record = swarm::database(store);
+    }
     for name in ["none", "host"] {
         if !list.iter().any(|network| network.name == name) {
             list.extend(by_containers(root, store, index, name));
@@ -96,6 +101,12 @@ fn tables(root: &Root, store: &Store, notes: &mut Notes) -> Tables {
     let mut tables = Tables::default();
     for (key, value) in database.root.bucket("libnetwork").into_iter().flat_map(|bucket| bucket.values()) {
         tables.take(&String::from_utf8_lossy(key), value, notes);
+    }
+    for (id, value) in swarm::networks(root, store, notes) {
+        if !tables.networks.contains_key(&id) {
+            tables.networks.insert(id.clone(), value);
+            tables.of_tasks.push(id);
+        }
     }
     tables
 }
@@ -192,7 +203,8 @@ fn by_containers(root: &Root, store: &Store, index: usize, name: &str) -> Option
 pub(crate) fn inspect(root: &Root, stores: &[Store], network: &Network) -> Found<Value> {
     let store = &stores[network.store];
     let mut notes = Notes::new(format!("network {}", network.name), &database(store));
-    let tables = if network.record == database(store) { tables(root, store, &mut notes) } else { Tables::default() };
+    let is_recorded = [database(store), swarm::database(store)].contains(&network.record);
+    let tables = if is_recorded { tables(root, store, &mut notes) } else { Tables::default() };
     let id = network.id.as_str();
     let none = Value::Null;
     let value = tables.networks.get(id).unwrap_or(&none);
