@@ -20,7 +20,35 @@ pub fn report() -> Result<Outcome> {
 type Point = (&'static str, String, Option<String>);
 
 fn points() -> Vec<Point> {
+    if !rustix::process::geteuid().is_root() {
+        return vec![kernel(), files(), namespaces(), filters(), users(), limits(), passed_on()];
+    }
     vec![kernel(), files(), namespaces(), filters(), cgroups(), rights(), resolver()]
+}
+
+/// An ordinary user's ids.
+fn users() -> Point {
+    let (state, lacks) = match userns::enter() {
+        Ok(userns::Entered::Alone(why)) => {
+            ("your own id".to_string(), Some(format!("{why}: other users and groups cannot be had")))
+        }
+        Ok(_) => (format!("{} ids", userns::ids::users().iter().map(|line| u64::from(line.count)).sum::<u64>()), None),
+        Err(error) => ("none".to_string(), Some(format!("{error}: nothing can be started"))),
+    };
+    ("users", state, lacks)
+}
+
+/// An ordinary user's limits.
+fn limits() -> Point {
+    ("cgroups", "none".to_string(), Some("an ordinary user has no cgroups: no limit is kept".to_string()))
+}
+
+/// An ordinary user's network.
+fn passed_on() -> Point {
+    match lifecycle::usernet::program() {
+        Ok(program) => ("network", format!("by {}", program.display()), None),
+        Err(why) => ("network", "none".to_string(), Some(format!("containers have no network: {why}"))),
+    }
 }
 
 /// The file systems that every container needs.

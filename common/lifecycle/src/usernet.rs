@@ -59,6 +59,12 @@ pub fn refuse(inspect: &Value) -> Result<(), LifeError> {
     }
 }
 
+/// The program that would connect a container, or why there is none.
+pub fn program() -> Result<PathBuf, String> {
+    may_make_interfaces()?;
+    find(PROGRAMS[0]).or_else(|why| find(PROGRAMS[1]).map_err(|too| format!("{why}; {too}")))
+}
+
 /// Connects the container whose first process is `pid`, as well as this machine can.
 pub fn connect(inspect: &Value, id: &Id, pid: i32) -> Result<Connected, LifeError> {
     let (wanted, mut warnings) = wanted(inspect);

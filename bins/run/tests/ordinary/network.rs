@@ -51,6 +51,8 @@ fn without_either_there_is_none_and_that_is_said() {
     let done = person.run(&["run", "--rm", "-p", "18080:80", "box:1", "sh", "-c", "ip -o link | cut -d: -f2"]);
     let said = "WARNING: the container has no network, and no port is published: pasta is not installed; slirp4netns is not installed\n";
     assert_eq!((done.status, &*done.stdout, &*done.stderr), (0, " lo\n", said));
+    let check = person.run(&["run", "--check"]);
+    assert!(check.stdout.contains("\nusers: 65537 ids\ncgroups: none\nnetwork: none\n"), "{}", check.stdout);
 }
 
 #[test]
