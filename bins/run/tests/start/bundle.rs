@@ -57,3 +57,18 @@ fn statuses_of_a_program_that_cannot_run_come_through() {
     }
     assert_eq!(place.run(&["--runtime", "/no/such/runtime", "--net", "none", "img"]).status, 125);
 }
+
+#[test]
+fn what_is_written_under_another_runtime_stays_where_it_was_asked_for() {
+    let Some(place) = Place::new() else { return };
+    if !testkit::engine::is_here("runc") {
+        return;
+    }
+    let rw = place.host().join("rw");
+    let words = ["--runtime", "runc", "--rw", rw.to_str().unwrap(), "--net", "none", "img"];
+    let ended = place.run(&[&words[..], &["sh", "-c", "echo kept > /new"]].concat());
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert_eq!(std::fs::read_to_string(rw.join("diff/new")).unwrap(), "kept\n");
+    let names: Vec<_> = std::fs::read_dir(rw.join("diff")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!names.iter().any(|name| name == "bin"), "the image's files were removed: {names:?}");
+}
