@@ -29,7 +29,7 @@ fn storage(at: &Path, config: &Value, marks: &[&str]) {
         fs::write(folder.join(file), "[]").unwrap();
     }
     for mark in marks {
-        fs::write(at.join(mark), "").unwrap();
+        fs::write(at.join(mark), "cni").unwrap();
     }
     let database = Connection::open(at.join("db.sql")).unwrap();
     database.execute_batch(TABLES).unwrap();

@@ -31,8 +31,8 @@ pub(crate) struct Setup {
 /// An opened database.
 pub(crate) struct Libpod {
     pub path: HostPath,
-    /// Whether podman 5 answers for it, as far as can be seen: it has SQLite, and lacks the file in which podman 4 noted
-    /// its network backend (containers/common libnetwork/network/interface.go, v0.49; podman 5 writes none).
+    /// Whether podman 5 answers for it, as far as can be seen: it has SQLite, and its network backend is not CNI, which podman
+    /// 5 no longer has (containers/common libnetwork/network/interface.go, v0.64: `defaultNetworkBackend`).
     pub five: bool,
     kind: Kind,
 }
@@ -54,7 +54,8 @@ impl Libpod {
             let wal = file(root, &home.join("db.sql-wal"), notes);
             match Database::read(bytes, wal.as_deref()) {
                 Ok(database) => {
-                    let five = !root.exists(&home.join("defaultNetworkBackend"));
+                    let backend = root.read(&home.join("defaultNetworkBackend"), 64).unwrap_or_default();
+                    let five = !backend.starts_with(b"cni");
                     return Some(Libpod { path, five, kind: Kind::Sqlite(Box::new(database)) });
                 }
                 Err(error) => notes.at(&path).add("database-damaged", error.to_string()),
