@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use model::HostPath;
-use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::os::{self, Links};
@@ -262,6 +263,24 @@ impl Target {
     pub fn lock(&self, path: &HostPath, wait: Wait) -> Result<Lock, WriteError> {
         let (dir, name) = self.place(path)?;
         lock::take(dir.as_fd(), &name, path, wait)
+    }
+
+    /// How long ago a file was last written or touched; `None` where it is not there, or that lies ahead.
+    pub fn age(&self, path: &HostPath) -> Option<Duration> {
+        let (dir, name) = self.place(path).ok()?;
+        let stat = fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let seconds = Duration::from_secs(u64::try_from(stat.st_mtime).ok()?);
+        let then = UNIX_EPOCH + seconds + Duration::from_nanos(stat.st_mtime_nsec as u64);
+        SystemTime::now().duration_since(then).ok()
+    }
+
+    /// Says that a file was touched now, where it is there and that may be said.
+    pub fn touch(&self, path: &HostPath) {
+        let now = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
+        if let Ok((dir, name)) = self.place(path) {
+            let times = Timestamps { last_access: now, last_modification: now };
+            let _ = fs::utimensat(&dir, &name, &times, AtFlags::SYMLINK_NOFOLLOW);
+        }
     }
 
     /// Takes the lock on a folder of the root, as on a file; refused where another process has it.

@@ -1,14 +1,13 @@
 //! Does a living daemon own the root? Told from processes and from /proc/locks; no file of the root is opened for it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostfs::process::{Process, processes};
 use hostfs::{Holder, Target};
 use model::HostPath;
 
-use super::EditError;
+use super::{EditError, LOCK};
 
 /// Databases that dockerd keeps locked while it lives: volumes and networks (bolt's flock), and those of the containerd
 /// that it starts (moby v20.10.24 volume/service/store.go, libnetwork datastore; v28 the same).
@@ -36,20 +35,19 @@ fn by_lock(target: &Target) -> Option<Holder> {
     files.filter_map(|path| target.holders(&path).ok()).flatten().next()
 }
 
-/// When no process was a daemon of the root with this number.
-static NONE: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 /// A daemon that came up since has its databases locked by then, or will not have before we are done.
 const LATELY: Duration = Duration::from_millis(300);
 
-/// All processes are looked at once in a while only: a container's life has many writers, each for an instant.
+/// All processes are looked at once in a while only: a container's life has many writers, each for an instant, and a machine
+/// with many containers has many processes. The lock's own file tells all writers when that was last done.
 fn by_process_lately(target: &Target) -> Option<Holder> {
-    let inode = target.root().open_dir(&HostPath::default()).ok().and_then(|dir| Some(dir.stat_self().ok()?.inode.1));
-    let mut none = NONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if none.is_some_and(|(when, known)| when.elapsed() < LATELY && Some(known) == inode) {
+    if target.age(&LOCK.into()).is_some_and(|age| age < LATELY) {
         return None;
     }
     let found = by_process(target);
-    *none = inode.filter(|_| found.is_none()).map(|inode| (Instant::now(), inode));
+    if found.is_none() {
+        target.touch(&LOCK.into());
+    }
     found
 }
 
