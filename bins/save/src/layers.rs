@@ -17,6 +17,8 @@ pub struct Source<'h> {
     root: &'h Root,
     /// The layer, and those below it.
     stack: Rootfs,
+    /// How it is made, where its size was asked for already.
+    planned: Option<LayerTar<'h>>,
     /// What the archive will say of it.
     pub layer: PlannedLayer,
     /// The blob that is copied as it lies.
@@ -38,9 +40,10 @@ impl<'h> Source<'h> {
         let kept = top.tar_split.as_ref().is_some_and(|split| root.stat(split).is_ok_and(|stat| stat.size > 0));
         let recorded = top.diff_id.filter(|_| (kept || top.blob.is_some()) && !look);
         let Some(diff_id) = recorded else { return Source::looked_through(root, stack) };
-        let size = if sized { Some(LayerTar::plan(root, &stack)?.size()) } else { None };
+        let planned = if sized { Some(LayerTar::plan(root, &stack)?) } else { None };
+        let size = planned.as_ref().map(LayerTar::size);
         let layer = PlannedLayer { diff_id, blob: diff_id, size, media_type: LAYER_TAR };
-        Ok(Source { root, stack, layer, raw: None, rebuilt: false, findings: Vec::new() })
+        Ok(Source { root, stack, planned, layer, raw: None, rebuilt: false, findings: Vec::new() })
     }
 
     /// A blob of a content store goes as it lies, if every reader can unpack it: plain or gzip. Its digest is proven.
@@ -60,6 +63,7 @@ impl<'h> Source<'h> {
         Ok(Some(Source {
             root,
             stack: stack.clone(),
+            planned: None,
             layer,
             raw: Some(path.clone()),
             rebuilt: false,
@@ -86,7 +90,7 @@ impl<'h> Source<'h> {
             size: Some(written.size),
             media_type: LAYER_TAR,
         };
-        Ok(Source { root, stack, layer, raw: None, rebuilt, findings })
+        Ok(Source { root, stack, planned: None, layer, raw: None, rebuilt, findings })
     }
 
     /// Whether it is copied as a registry has it.
@@ -95,16 +99,24 @@ impl<'h> Source<'h> {
     }
 
     /// How many bytes will come.
-    pub fn size(&self) -> anyhow::Result<u64> {
+    pub fn size(&mut self) -> anyhow::Result<u64> {
         match self.layer.size {
             Some(size) => Ok(size),
-            None => Ok(self.exact()?.size()),
+            None => {
+                let tar = self.exact()?;
+                let size = tar.size();
+                self.planned = Some(tar);
+                Ok(size)
+            }
         }
     }
 
     /// Its tar, which must come as recorded: the archive has said so.
-    fn exact(&self) -> anyhow::Result<LayerTar<'_>> {
-        let tar = LayerTar::plan(self.root, &self.stack)?;
+    fn exact(&mut self) -> anyhow::Result<LayerTar<'h>> {
+        let tar = match self.planned.take() {
+            Some(tar) => tar,
+            None => LayerTar::plan(self.root, &self.stack)?,
+        };
         if tar.exactness() == Exactness::Rebuilt && !self.rebuilt {
             return Err(anyhow::anyhow!("layer {} cannot be put together exactly", self.layer.diff_id.short()))
                 .hint("save --rebuild writes such layers anew; the image gets another id then");
@@ -113,7 +125,7 @@ impl<'h> Source<'h> {
     }
 
     /// Writes it, and proves its digest.
-    pub fn write(&self, out: &mut dyn Write) -> anyhow::Result<Vec<Finding>> {
+    pub fn write(&mut self, out: &mut dyn Write) -> anyhow::Result<Vec<Finding>> {
         let (digest, findings) = match &self.raw {
             Some(path) => (self.copy(path, out)?, Vec::new()),
             None => {

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 pub fn run(args: &Args, plan: Plan) -> anyhow::Result<Outcome> {
     let members = Members::new(plan.format, &plan.images);
     let mut bytes = Bytes {
-        sources: &plan.sources,
+        sources: plan.sources,
         findings: Vec::new(),
         progress: args.progress.start("Saving", members.size(), args.quiet),
     };
@@ -87,8 +87,8 @@ fn write_files(top: &Path, members: &Members, bytes: &mut Bytes) -> anyhow::Resu
 }
 
 /// The layers, with what is said meanwhile.
-struct Bytes<'p> {
-    sources: &'p [Vec<Source<'p>>],
+struct Bytes<'h> {
+    sources: Vec<Vec<Source<'h>>>,
     findings: Vec<Finding>,
     progress: Progress,
 }
@@ -101,7 +101,7 @@ impl Layers for Bytes<'_> {
     }
 
     fn write(&mut self, image: usize, layer: usize, out: &mut dyn Write) -> anyhow::Result<()> {
-        let source = &self.sources[image][layer];
+        let source = &mut self.sources[image][layer];
         self.progress.at(&format!("layer {}", source.layer.diff_id.short()));
         self.findings.extend(source.write(out)?);
         Ok(())

@@ -5,6 +5,8 @@
 //! digest while it writes. Reading and checksums have one core, the digest and the output the other.
 
 mod assemble;
+mod files;
+mod measure;
 mod pipeline;
 mod rebuild;
 
@@ -14,6 +16,7 @@ use hostfs::Root;
 use model::{Digest, Finding, HostPath, LayerRef, Rootfs};
 use tarball::compress;
 
+use self::pipeline::Pieces;
 use crate::drivers::short;
 use crate::error::StorageError;
 
@@ -31,10 +34,9 @@ pub enum Exactness {
 /// A layer's tar, not yet written.
 pub struct LayerTar<'a> {
     root: &'a Root,
-    stack: &'a Rootfs,
+    stack: Rootfs,
     way: Way,
     size: u64,
-    findings: Vec<Finding>,
 }
 
 enum Way {
@@ -80,27 +82,21 @@ pub enum LayerTarError {
 
 impl<'a> LayerTar<'a> {
     /// Decides how the tar of the first layer of `stack` is made; the layers below it follow, top first.
-    pub fn plan(root: &'a Root, stack: &'a Rootfs) -> Result<LayerTar<'a>, LayerTarError> {
+    pub fn plan(root: &'a Root, stack: &Rootfs) -> Result<LayerTar<'a>, LayerTarError> {
         let layer = stack.layers.first().ok_or(StorageError::Empty)?;
         let mut why = Vec::new();
         if let Some(blob) = &layer.blob {
             match stored_size(root, blob) {
                 Ok(size) => {
-                    return Ok(LayerTar { root, stack, way: Way::Stored(blob.clone()), size, findings: Vec::new() });
+                    return Ok(LayerTar::new(root, stack, Way::Stored(blob.clone()), size));
                 }
                 Err(problem) => why.push(format!("its content cannot be read: {problem}")),
             }
         }
         if let Some(split) = &layer.tar_split {
-            match assemble::measure(root, stack, split) {
+            match measure::measure(root, stack, split) {
                 Ok(size) => {
-                    return Ok(LayerTar {
-                        root,
-                        stack,
-                        way: Way::Reassembled(split.clone()),
-                        size,
-                        findings: Vec::new(),
-                    });
+                    return Ok(LayerTar::new(root, stack, Way::Reassembled(split.clone()), size));
                 }
                 Err(problem) => why.push(problem),
             }
@@ -108,7 +104,11 @@ impl<'a> LayerTar<'a> {
         let why = if why.is_empty() { "the store keeps no tar-split of it".into() } else { why.join(", and ") };
         let mut counter = Counter(0);
         rebuild::write(root, stack, &mut counter, rebuild::Contents::Zeros)?;
-        Ok(LayerTar { root, stack, way: Way::Rebuilt(why), size: counter.0, findings: Vec::new() })
+        Ok(LayerTar::new(root, stack, Way::Rebuilt(why), counter.0))
+    }
+
+    fn new(root: &'a Root, stack: &Rootfs, way: Way, size: u64) -> LayerTar<'a> {
+        LayerTar { root, stack: stack.clone(), way, size }
     }
 
     /// How it will come to be.
@@ -127,7 +127,7 @@ impl<'a> LayerTar<'a> {
 
     /// Writes it. Exactly [`LayerTar::size`] bytes come, or an error.
     pub fn write(self, out: &mut dyn Write) -> Result<Written, LayerTarError> {
-        let (root, stack, size) = (self.root, self.stack, self.size);
+        let (root, stack, size) = (self.root, &self.stack, self.size);
         let exactness = self.exactness();
         let made = pipeline::run(out, |out| match &self.way {
             Way::Stored(blob) => copy_stored(root, blob, out),
@@ -138,13 +138,16 @@ impl<'a> LayerTar<'a> {
         if made.size != size {
             return Err(LayerTarError::Size { layer: name(layer), promised: size, written: made.size });
         }
-        let mut findings = self.findings;
-        findings.extend(made.findings);
+        let mut findings = made.findings;
         if let Some(recorded) = layer.diff_id.filter(|recorded| *recorded != made.digest) {
             findings.push(differs(layer, recorded, made.digest, &self.way));
         }
         Ok(Written { exactness, digest: made.digest, size, findings })
     }
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// The digest by which people know the layer, else its id, cut to twelve digits.
@@ -171,17 +174,16 @@ fn stored_size(root: &Root, blob: &HostPath) -> Result<u64, String> {
     io::copy(&mut content, &mut io::sink()).map_err(|error| error.to_string())
 }
 
-fn copy_stored(root: &Root, blob: &HostPath, out: &mut dyn Write) -> Result<Vec<Finding>, LayerTarError> {
+fn copy_stored(root: &Root, blob: &HostPath, out: &mut Pieces) -> Result<Vec<Finding>, LayerTarError> {
     let changed = |problem: String| Finding::new("content-lost", problem).at(blob.clone());
     let (_, mut content) = match open_blob(root, blob) {
         Ok(opened) => opened,
         Err(problem) => return Ok(vec![changed(problem)]),
     };
-    let mut buffer = vec![0; 256 << 10];
     loop {
-        match content.read(&mut buffer) {
+        match content.read(out.space().map_err(LayerTarError::Write)?) {
             Ok(0) => return Ok(Vec::new()),
-            Ok(count) => out.write_all(&buffer[..count]).map_err(LayerTarError::Write)?,
+            Ok(count) => out.filled(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Ok(vec![changed(error.to_string())]),
         }

@@ -7,7 +7,7 @@ use std::io::{BufReader, Read};
 
 use hostfs::{Dir, FileKind, Problem, Root, Stat};
 use model::{Driver, EntryPath, Finding, HostPath, LayerRef, Xattrs};
-use tarball::split::{Reader, gunzip};
+use tarball::split::{Outline, Reader, gunzip};
 
 use crate::dialect::{Dialect, MARK, OPAQUE, Opacity};
 use crate::drivers::{Branch, short};
@@ -80,8 +80,10 @@ const LONGEST: u64 = 512 << 20;
 fn each_name(root: &Root, split: &HostPath, mut take: impl FnMut(&[u8])) -> Option<()> {
     let file = root.open_file(split).ok()?;
     let mut reader = Reader::new(gunzip(BufReader::with_capacity(64 << 10, file)).take(LONGEST));
-    while let Ok(Some(name)) = reader.next_name() {
-        take(&name);
+    while let Ok(Some(outline)) = reader.next_outline() {
+        if let Outline::File { name, .. } = outline {
+            take(&name);
+        }
     }
     Some(())
 }

@@ -63,7 +63,7 @@ fn a_tar_split_gives_the_very_bytes_or_says_what_is_wrong() {
     let mut rootfs = write(home.path(), Form::Aufs, &["+f a one; +f d/b two"]);
     let files = home.path().join("aufs/diff/layer0");
     let archive = archive(&files);
-    fs::write(home.path().join("split.gz"), split(&archive)).unwrap();
+    fs::write(home.path().join("split.gz"), split(&archive, &[("a", "one"), ("./d/b", "two")])).unwrap();
     rootfs.layers[0].tar_split = Some("split.gz".into());
     rootfs.layers[0].diff_id = Some(Sha256::of(&archive));
     let digits = Sha256::of(&archive).short();
@@ -88,6 +88,29 @@ fn a_tar_split_gives_the_very_bytes_or_says_what_is_wrong() {
 }
 
 /// A tar of a folder, by another writer than ours.
+/// More folders in one another than a process may have open, and back to the top after each.
+#[test]
+fn folders_in_one_another_do_not_stay_open() {
+    let home = tempfile::tempdir().unwrap();
+    let deep = format!("{}x", "d/".repeat(1500));
+    let contents = [("a", "one"), (&*deep, "two"), ("b", "six"), (&*deep, "two")];
+    let words = format!("+f a one; +f {deep} two; +f b six");
+    let mut rootfs = write(home.path(), Form::Aufs, &[&words]);
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in contents {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        archive.append_data(&mut header, name, content.as_bytes()).unwrap();
+    }
+    let archive = archive.into_inner().unwrap();
+    fs::write(home.path().join("split.gz"), split(&archive, &contents)).unwrap();
+    rootfs.layers[0].tar_split = Some("split.gz".into());
+
+    let few = rustix::process::Rlimit { current: Some(200), maximum: Some(200) };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    assert!(made(home.path(), &rootfs).0 == archive);
+}
+
 fn archive(files: &Path) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     builder.append_path_with_name(files.join("a"), "a").unwrap();
@@ -96,10 +119,10 @@ fn archive(files: &Path) -> Vec<u8> {
 }
 
 /// The tar-split of an archive whose files are smaller than a block.
-fn split(archive: &[u8]) -> Vec<u8> {
+fn split(archive: &[u8], contents: &[(&str, &str)]) -> Vec<u8> {
     let mut split = tarball::split::Writer::new(Vec::new());
     let mut at = 0;
-    for (name, content) in [("a", "one"), ("./d/b", "two")] {
+    for (name, content) in contents {
         let start = at + archive[at..].windows(3).position(|part| part == content.as_bytes()).unwrap();
         split.segment(&archive[at..start]).unwrap();
         let mut crc = tarball::crc::Crc64::default();

@@ -24,14 +24,14 @@ pub struct Made {
 /// Runs `make` in a thread of its own; what it writes is hashed in another and written in this one.
 pub fn run(
     out: &mut dyn Write,
-    make: impl FnOnce(&mut dyn Write) -> Result<Vec<Finding>, LayerTarError> + Send,
+    make: impl FnOnce(&mut Pieces) -> Result<Vec<Finding>, LayerTarError> + Send,
 ) -> Result<Made, LayerTarError> {
     let (full, pieces) = sync_channel(PIECES);
     let (empty, returned) = sync_channel(2 * PIECES + 2);
     let (to_hash, to_be_hashed) = sync_channel(PIECES);
     std::thread::scope(|scope| {
         let maker = scope.spawn(move || -> Result<Vec<Finding>, LayerTarError> {
-            let mut pieces = Pieces { piece: Vec::with_capacity(PIECE), full, returned };
+            let mut pieces = Pieces { piece: Piece::default(), full, returned };
             let findings = make(&mut pieces)?;
             pieces.send().map_err(LayerTarError::Write)?;
             Ok(findings)
@@ -47,51 +47,81 @@ pub fn run(
     })
 }
 
-fn hash(pieces: Receiver<Arc<Vec<u8>>>, empty: &SyncSender<Vec<u8>>) -> Digest {
+fn hash(pieces: Receiver<Arc<Piece>>, empty: &SyncSender<Piece>) -> Digest {
     let mut hash = Sha256::default();
     for piece in pieces {
-        hash.update(&piece);
+        hash.update(piece.bytes());
         give_back(piece, empty);
     }
     hash.finish()
 }
 
 fn write(
-    pieces: Receiver<Vec<u8>>,
-    to_hash: SyncSender<Arc<Vec<u8>>>,
-    empty: &SyncSender<Vec<u8>>,
+    pieces: Receiver<Piece>,
+    to_hash: SyncSender<Arc<Piece>>,
+    empty: &SyncSender<Piece>,
     out: &mut dyn Write,
 ) -> io::Result<u64> {
     let mut size = 0;
     for piece in pieces {
         let piece = Arc::new(piece);
         to_hash.send(piece.clone()).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        out.write_all(&piece)?;
-        size += piece.len() as u64;
+        out.write_all(piece.bytes())?;
+        size += piece.filled as u64;
         give_back(piece, empty);
     }
     Ok(size)
 }
 
 /// Whoever is the last to hold a piece gives it back to be filled again.
-fn give_back(piece: Arc<Vec<u8>>, empty: &SyncSender<Vec<u8>>) {
-    if let Some(mut piece) = Arc::into_inner(piece) {
-        piece.clear();
+fn give_back(piece: Arc<Piece>, empty: &SyncSender<Piece>) {
+    if let Some(piece) = Arc::into_inner(piece) {
         // The maker may be done already.
-        let _ = empty.try_send(piece);
+        let _ = empty.try_send(Piece { filled: 0, ..piece });
     }
 }
 
-/// Collects what is written into pieces of one size.
-struct Pieces {
-    piece: Vec<u8>,
-    full: SyncSender<Vec<u8>>,
-    returned: Receiver<Vec<u8>>,
+/// Some of the bytes, in a buffer that is used again and again.
+struct Piece {
+    buffer: Box<[u8]>,
+    filled: usize,
+}
+
+impl Default for Piece {
+    fn default() -> Piece {
+        Piece { buffer: vec![0; PIECE].into_boxed_slice(), filled: 0 }
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+}
+
+/// Takes the bytes, into pieces of one size.
+pub struct Pieces {
+    piece: Piece,
+    full: SyncSender<Piece>,
+    returned: Receiver<Piece>,
 }
 
 impl Pieces {
+    /// Room for more bytes, at least one; [`Pieces::filled`] says how many were put there.
+    pub fn space(&mut self) -> io::Result<&mut [u8]> {
+        if self.piece.filled == PIECE {
+            self.send()?;
+        }
+        Ok(&mut self.piece.buffer[self.piece.filled..])
+    }
+
+    /// So many bytes of the space hold something now.
+    pub fn filled(&mut self, count: usize) {
+        self.piece.filled += count;
+    }
+
     fn send(&mut self) -> io::Result<()> {
-        let next = self.returned.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
+        let next = self.returned.try_recv().unwrap_or_default();
         let piece = std::mem::replace(&mut self.piece, next);
         self.full.send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
@@ -99,11 +129,10 @@ impl Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..taken]);
-        if self.piece.len() == PIECE {
-            self.send()?;
-        }
+        let space = self.space()?;
+        let taken = bytes.len().min(space.len());
+        space[..taken].copy_from_slice(&bytes[..taken]);
+        self.filled(taken);
         Ok(taken)
     }
 

@@ -27,5 +27,24 @@ pub enum Entry {
     },
 }
 
+/// An [`Entry`] without its bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outline {
+    /// Bytes of the archive that follow.
+    Segment {
+        /// How many.
+        size: u64,
+    },
+    /// As [`Entry::File`].
+    File {
+        /// The name as the archive has it, not cleaned.
+        name: Vec<u8>,
+        /// Bytes of content.
+        size: u64,
+        /// CRC-64/ISO of the content; 0 where there is none.
+        crc: u64,
+    },
+}
+
 /// Bytes of one segment at most, as docker cuts them.
 pub const MAX_SEGMENT: usize = 1 << 20;

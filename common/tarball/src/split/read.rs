@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use serde::Deserialize;
 
-use super::Entry;
+use super::{Entry, Outline};
 use crate::base64;
 
 /// Bytes of one line at most. Segments have 1 MiB at most, but docker 1.8 wrote all that follows the end in one.
@@ -75,19 +75,20 @@ impl<R: BufRead> Reader<R> {
         Ok(Some(entry))
     }
 
-    /// The name of the next file; what segments hold is not looked at. `None` at the end.
-    pub fn next_name(&mut self) -> Result<Option<Vec<u8>>, SplitError> {
-        // As all writers begin a segment: without its megabytes of base64 being decoded.
-        const SEGMENT: &[u8] = b"{\"type\":2,";
-        while self.next_line()? {
-            let entry = if self.line.starts_with(SEGMENT) { None } else { Some(parse(&self.line)) };
-            let entry = entry.transpose().map_err(|why| self.damaged(&why))?;
-            self.entries += 1;
-            if let Some(Entry::File { name, .. }) = entry {
-                return Ok(Some(name));
-            }
+    /// The next entry without its bytes: those of a segment are counted, not decoded. `None` at the end.
+    pub fn next_outline(&mut self) -> Result<Option<Outline>, SplitError> {
+        if !self.next_line()? {
+            return Ok(None);
         }
-        Ok(None)
+        let outline = match segment_size(&self.line) {
+            Some(size) => Outline::Segment { size },
+            None => match parse(&self.line).map_err(|why| self.damaged(&why))? {
+                Entry::Segment(raw) => Outline::Segment { size: raw.len() as u64 },
+                Entry::File { name, size, crc } => Outline::File { name, size, crc },
+            },
+        };
+        self.entries += 1;
+        Ok(Some(outline))
     }
 
     /// Takes the next line that is not empty. Whether there was one.
@@ -111,6 +112,14 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
+/// The bytes of a segment, from the length of its base64, if the line is as all writers write it.
+fn segment_size(line: &[u8]) -> Option<u64> {
+    let text = line.strip_prefix(b"{\"type\":2,\"payload\":\"")?;
+    let text = &text[..memchr::memchr2(b'"', b'\\', text).filter(|&end| text[end] == b'"')?];
+    let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
+    (text.len() % 4 == 0 && padding <= 2).then(|| (text.len() / 4 * 3).saturating_sub(padding) as u64)
+}
+
 fn parse(line: &[u8]) -> Result<Entry, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let bytes = |text: &str| base64::decode(text.as_bytes()).ok_or("it holds no base64".to_string());
@@ -129,5 +138,42 @@ fn parse(line: &[u8]) -> Result<Entry, String> {
         }
         2 => Ok(Entry::Segment(payload.unwrap_or_default())),
         kind => Err(format!("type {kind} is unknown")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split::Writer;
+
+    fn outlined(entry: Entry) -> Outline {
+        match entry {
+            Entry::Segment(raw) => Outline::Segment { size: raw.len() as u64 },
+            Entry::File { name, size, crc } => Outline::File { name, size, crc },
+        }
+    }
+
+    /// What is counted is what would have been decoded, however a line is written.
+    fn check(split: &[u8]) {
+        let (mut whole, mut outlines) = (Reader::new(split), Reader::new(split));
+        while let Some(entry) = whole.next().unwrap() {
+            assert_eq!(outlines.next_outline().unwrap(), Some(outlined(entry)));
+        }
+        assert_eq!(outlines.next_outline().unwrap(), None);
+    }
+
+    #[test]
+    fn outlines_are_the_entries_without_their_bytes() {
+        let mut split = Writer::new(Vec::new());
+        for size in [0, 1, 2, 3, 512, 1024, (1 << 20) + 1] {
+            split.segment(&vec![0xff; size]).unwrap();
+            split.file(b"d/a", size as u64, 7).unwrap();
+        }
+        check(&split.finish());
+        check(br#"{"type":2,"payload":"\/\/\/\/"}"#);
+        check(br#"{ "payload": "YQ", "type": 2 }"#);
+        check(br#"{"type":2,"payload":"YQ"}"#);
+        check(br#"{"type":2,"payload":"","position":5}"#);
+        check(br#"{"type":2,"payload":null}"#);
     }
 }
