@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cli::Outcome;
 use hostfs::Wait;
+use launch::cgroup::HeadStart;
 use launch::relay::{Ends, Manner, Signals};
 use lifecycle::create::{self, Wanted};
 use lifecycle::keys::Keys;
@@ -30,6 +31,7 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     let unheard = if args.life.detach { &plan.notes } else { &plan.typed };
     unheard.iter().for_each(|note| warn(note));
     let root = plan.root;
+    let head_start = HeadStart::begin();
     let keys = Keys::parse(args.process.detach_keys.as_deref().unwrap_or_default()).map_err(anyhow::Error::msg)?;
     let id = match &plan.subject {
         Subject::Old(container) => container.id.clone(),
@@ -49,8 +51,16 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
     if !args.life.detach && !stdout && !stderr {
         writeln!(cli::stdout(), "{id}")?;
     }
-    let life =
-        Life { root: &root, id: &id, input, signals: args.process.sig_proxy, remove: args.life.rm, keys, warn: &warn };
+    let life = Life {
+        root: &root,
+        id: &id,
+        input,
+        signals: args.process.sig_proxy,
+        remove: args.life.rm,
+        keys,
+        warn: &warn,
+        head_start: Some(&head_start),
+    };
     if !args.life.detach {
         only_what_is_attached(args)?;
         return match live::attended(&life) {

@@ -1,11 +1,13 @@
 //! The layer between an image and a container: what every container has, whatever its image lacks.
 //!
 //! As docker makes it (moby v20.10.24 daemon/initlayer/setup_unix.go): of each name every component that is a file or a
-//! link in the image goes, directories stay; then what is missing is made. It is made through an overlay that is mounted nowhere,
-//! so that attributes of directories come from the image.
+//! link in the image goes, directories stay; then what is missing is made. Attributes of directories come from the image: [`by_hand`]
+//! where it is plain, else through an overlay that is mounted nowhere.
+
+mod by_hand;
 
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, Mode, OFlags};
@@ -14,7 +16,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use crate::inside::{Refusal, Step, in_words, root};
-use crate::spec::{Changes, RootFiles};
+use crate::spec::{Changes, RootFiles, Upper};
 use crate::start::StartError;
 use crate::sys::{self, Cloned};
 
@@ -67,32 +69,49 @@ fn fill_among_own_mounts(root: &RootFiles) -> Result<(), StartError> {
 }
 
 fn fill_here(root: &RootFiles) -> Result<(), Refusal> {
-    let top = match &root.changes {
-        Changes::Layer(upper) => root::overlaid(root, upper)?,
+    match &root.changes {
+        Changes::Layer(upper) => {
+            // An ordinary user's overlays have marks of their own.
+            let step = "cannot make the init layer";
+            if userns::is_first() && by_hand::fill(&root.lower, &upper.diff).step(step)? {
+                return Ok(());
+            }
+            fill_through_overlay(root, upper)
+        }
         Changes::InPlace | Changes::Memory => {
             let folder = root.lower.first().map_or(Path::new("/nothing"), PathBuf::as_path);
-            fs::open(folder, DIRECTORY, Mode::empty()).step("cannot open the init layer")?
+            make_all(fs::open(folder, DIRECTORY, Mode::empty()).step("cannot open the init layer")?)
         }
-    };
-    for (path, part) in &PARTS {
-        let step = format!("cannot make '{path}' in the init layer");
-        make(top.as_fd(), path, part).map_err(|errno| Refusal::setup(step, in_words(&errno.into())))?;
     }
-    drop(top);
-    if let Changes::Layer(upper) = &root.changes {
-        // It is never written again.
-        root::forget_volatile(upper);
-    }
+}
+
+fn fill_through_overlay(root: &RootFiles, upper: &Upper) -> Result<(), Refusal> {
+    make_all(root::overlaid(root, upper)?)?;
+    // It is never written again.
+    root::forget_volatile(upper);
     Ok(())
+}
+
+fn make_all(top: OwnedFd) -> Result<(), Refusal> {
+    PARTS.iter().try_for_each(|(path, part)| {
+        let step = format!("cannot make '{path}' in the init layer");
+        make(top.as_fd(), path, part).map_err(|errno| Refusal::setup(step, in_words(&errno.into())))
+    })
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// The folders on the way to a part, and its own name.
+fn components(path: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (above.split('/').filter(|component| !component.is_empty()), name)
+}
+
 /// One name, component by component, each by the handle of the one above: nothing is followed.
 fn make(top: BorrowedFd, path: &str, part: &Part) -> Result<(), Errno> {
-    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (above, name) = components(path);
     let mut at = top.try_clone_to_owned().map_err(|_| Errno::MFILE)?;
-    for component in above.split('/').filter(|component| !component.is_empty()) {
+    for component in above {
         clear(at.as_fd(), component)?;
         make_directory(at.as_fd(), component)?;
         at = fs::openat(&at, component, DIRECTORY, Mode::empty())?;
@@ -101,12 +120,16 @@ fn make(top: BorrowedFd, path: &str, part: &Part) -> Result<(), Errno> {
     if fs::statat(&at, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Ok(());
     }
+    make_part(at.as_fd(), name, part)
+}
+
+fn make_part(at: BorrowedFd, name: &str, part: &Part) -> Result<(), Errno> {
     match part {
-        Part::Directory => make_directory(at.as_fd(), name),
-        Part::Link(to) => fs::symlinkat(*to, &at, name),
+        Part::Directory => make_directory(at, name),
+        Part::Link(to) => fs::symlinkat(*to, at, name),
         Part::File => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            let file = fs::openat(&at, name, flags, Mode::from_raw_mode(0o755))?;
+            let file = fs::openat(at, name, flags, Mode::from_raw_mode(0o755))?;
             fs::fchmod(file, Mode::from_raw_mode(0o755))
         }
     }

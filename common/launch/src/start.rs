@@ -74,9 +74,9 @@ pub enum StartError {
     /// The ids of its user namespace.
     #[error("cannot map the container's users")]
     Users(#[source] io::Error),
-    /// The network.
-    #[error("cannot connect the container")]
-    Network(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The network; it says itself what was being done.
+    #[error(transparent)]
+    Network(Box<dyn std::error::Error + Send + Sync>),
     /// The small init.
     #[error("cannot write the container's init")]
     Init(#[source] io::Error),
@@ -143,7 +143,7 @@ pub fn start(
                 .map_err(StartError::Users)
                 .and_then(|()| cgroup.join(pid).map_err(StartError::from))
                 .and_then(|()| connect(pid).map_err(StartError::Network))
-                .and_then(|()| release(go_write, said_read, &spec.process.args[0]));
+                .and_then(|()| release(&go_write, &said_read, &spec.process.args[0]));
             match started {
                 Ok(()) => Ok(Started { pid, handle, cgroup, warnings }),
                 Err(error) => {
@@ -154,7 +154,8 @@ pub fn start(
                         rustix::process::WaitIdOptions::EXITED,
                     );
                     cgroup.remove();
-                    Err(error)
+                    // What could not be done to a child that had ended by itself is for the child to tell.
+                    Err(hear(&said_read, &spec.process.args[0]).err().unwrap_or(error))
                 }
             }
         }
@@ -230,10 +231,13 @@ fn map(pid: i32, users: Users, process: &Process, mut go: &std::fs::File) -> io:
 }
 
 /// Tells the child to go on, and hears whether its program runs.
-fn release(mut go: impl Write, mut said: impl Read, program: &str) -> Result<(), StartError> {
+fn release(mut go: impl Write, said: impl Read, program: &str) -> Result<(), StartError> {
     // A child that refused before it was told to go has closed its end; its reason is what counts.
     let _ = go.write_all(b"g");
-    drop(go);
+    hear(said, program)
+}
+
+fn hear(mut said: impl Read, program: &str) -> Result<(), StartError> {
     let mut reason = Vec::new();
     said.read_to_end(&mut reason).map_err(StartError::Process)?;
     if reason.is_empty() { Ok(()) } else { Err(inside::exec::heard(&reason, program).into()) }

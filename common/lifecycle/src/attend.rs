@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hostfs::Wait;
 use launch::Started;
-use launch::cgroup::Cgroup;
+use launch::cgroup::{Cgroup, HeadStart};
 use launch::relay::{Ends, Manner, Signals};
 use launch::spec::Namespace;
 use launch::sys::{self, Cloned};
@@ -124,6 +124,7 @@ impl<'a> Attendance<'a> {
         let started = begin::start(root, id, &self.ready, streams, folder, |own| {
             own["State"]["Health"] = health.unwrap_or_default();
         })?;
+        self.life.head_start.into_iter().for_each(HeadStart::is_over);
         events::tell(root, &self.ready.inspect, "start", &[]);
         started.warnings.iter().for_each(|warning| told.warn(warning));
         told.runs();

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use host::Host;
+use launch::cgroup::HeadStart;
 use launch::relay::{Manner, Signals};
 use launch::sys::{self, Cloned};
 use model::Id;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::attend::{ALONE, Attendance};
 use crate::client::{self, Attached, Parted};
+use crate::error::at;
 use crate::keys::Keys;
 use crate::runtime::{self, Left};
 use crate::{LifeError, begin, sweep};
@@ -34,6 +36,8 @@ pub struct Life<'a> {
     pub keys: Keys,
     /// Hears what cannot be done as asked or could not be read, one line each.
     pub warn: &'a dyn Fn(&str),
+    /// What has the kernel get ready for the container's move into its cgroups, where it was begun.
+    pub head_start: Option<&'a HeadStart>,
 }
 
 /// Starts it and stays here until it has ended for good, or the person left it. Returns docker's exit status.
@@ -84,9 +88,11 @@ fn prepare(life: &Life) -> Result<begin::Ready, LifeError> {
 
 fn read(life: &Life) -> Result<begin::Ready, LifeError> {
     let files = |error: Box<dyn std::error::Error + Send + Sync>| LifeError::Files(error);
-    let host = Host::open(life.root).map_err(|error| files(error.into()))?;
+    // A process that stays leaves the folder that the root may be named from.
+    let root = life.root.canonicalize().map_err(at("open", life.root))?;
+    let host = Host::open(&root).map_err(|error| files(error.into()))?;
     let (container, _) = host.container(life.id.as_str()).map_err(|error| files(error.into()))?;
-    let ready = begin::ready(life.root, &host, &container)?;
+    let ready = begin::ready(&root, &host, &container)?;
     ready.notes.iter().for_each(|note| (life.warn)(note));
     ready.findings.iter().for_each(|finding| (life.warn)(&finding.to_string()));
     Ok(ready)
@@ -188,11 +194,7 @@ pub fn leave_the_person() -> Result<(), LifeError> {
         .map_err(|error| LifeError::Machine("leave word of this process", error))?;
     let machine = |errno: rustix::io::Errno| LifeError::Machine("leave the terminal", errno.into());
     rustix::process::setsid().map_err(machine)?;
-    let null = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .map_err(crate::error::at("open", "/dev/null"))?;
+    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(at("open", "/dev/null"))?;
     rustix::stdio::dup2_stdin(&null).map_err(machine)?;
     rustix::stdio::dup2_stdout(&null).map_err(machine)?;
     rustix::stdio::dup2_stderr(&null).map_err(machine)?;
@@ -252,6 +254,7 @@ fn go_on(left: Left, pipe: fs::File) {
         remove: false,
         keys: Keys::default(),
         warn: &|_| (),
+        head_start: None,
     };
     let facts = left.facts.clone();
     let ready = leave_the_person().and_then(|()| read(&life)).and_then(|ready| {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use launch::cgroup::HeadStart;
 use lifecycle::end;
 use lifecycle::keys::Keys;
 use lifecycle::live::{self, Life};
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
 
     cli::run("start", |args: Args| {
         let outcome = each(&args.containers, |root, id, name| {
+            if end::living(root, id)?.is_some() {
+                return Ok(name.to_string());
+            }
+            let head_start = HeadStart::begin();
             let life = Life {
                 root,
                 id,
@@ -36,10 +41,8 @@ fn main() -> ExitCode {
                 remove: false,
                 keys: args.detach_keys.clone(),
                 warn: &cli::warning,
+                head_start: Some(&head_start),
             };
-            if end::living(root, id)?.is_some() {
-                return Ok(name.to_string());
-            }
             if args.attach || args.interactive {
                 status = Some(live::attended(&life)?);
                 return Ok(String::new());

@@ -81,6 +81,41 @@ fn what_is_refused_before_is_125() {
 }
 
 #[test]
+fn ports_that_cannot_be_had_are_125_in_dockers_words() {
+    let Some(place) = Place::new() else { return };
+    let ended = std::thread::scope(|scope| scope.spawn(|| in_a_network_of_its_own(&place)).join());
+    ended.expect("a port was given");
+}
+
+/// This thread's, so that it can hold a port there.
+fn in_a_network_of_its_own(place: &Place) {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("it gets a network");
+    crate::image::shell("ip link set lo up", &[], &place.host());
+    let run = |words: &[&str]| crate::image::ended(place.command_here(words).output().expect("it starts"));
+    let check = |words: &[&str], said: &str| {
+        let ended = run(words);
+        assert!(ended.status == 125 && ended.stderr.ends_with(said), "{words:?}: {} {}", ended.status, ended.stderr);
+        assert_eq!(ended.stdout, "", "{words:?}");
+    };
+    let _tcp = std::net::TcpListener::bind("0.0.0.0:8080").expect("the port is free");
+    let _udp = std::net::UdpSocket::bind("0.0.0.0:8053").expect("the port is free");
+    for mode in ["--rm", "-d"] {
+        check(&[mode, "-p", "8080:80", "img"], ": listen tcp4 0.0.0.0:8080: bind: address already in use\n");
+        check(&[mode, "-p", "8053:53/udp", "img"], ": listen udp4 0.0.0.0:8053: bind: address already in use\n");
+        let nowhere = ": listen tcp4 203.0.113.7:8081: bind: cannot assign requested address\n";
+        check(&[mode, "-p", "203.0.113.7:8081:80", "img"], nowhere);
+    }
+    assert_eq!(run(&["-d", "--rm", "--name", "first", "-p", "8082:80", "img", "sleep", "20"]).status, 0);
+    check(&["--rm", "-p", "8082:80", "img"], ": Bind for 0.0.0.0:8082 failed: port is already allocated\n");
+    let pid = std::fs::read_dir(place.root().join("containers")).unwrap().find_map(|folder| {
+        let text = std::fs::read_to_string(folder.unwrap().path().join("config.v2.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        record["State"]["Pid"].as_i64().filter(|pid| *pid > 0)
+    });
+    crate::image::end(pid.expect("it runs"));
+}
+
+#[test]
 fn in_the_background_too() {
     let Some(place) = Place::new() else { return };
     check(&place, &["-d", "--net", "none", "img", "nosuchcmd"], 127, "executable file not found in $PATH");
@@ -88,6 +123,10 @@ fn in_the_background_too() {
     let ended = place.run(&["-d", "--rm", "--net", "none", "img", "true"]);
     let id = ended.stdout.trim_end();
     assert!(ended.status == 0 && id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{}", ended.stderr);
+    // The process that stays leaves the folder that the root was named from.
+    let mut command = place.command(&["--root", "root", "-d", "--rm", "--net", "none", "img", "true"]);
+    let ended = crate::image::ended(command.current_dir(place.root().parent().unwrap()).output().unwrap());
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
 }
 
 #[test]

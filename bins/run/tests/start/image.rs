@@ -78,8 +78,17 @@ impl Place {
 
     /// A `run` on this root, in a network and with mounts of its own.
     pub fn command(&self, words: &[&str]) -> Command {
+        self.below(&["--net", "--mount"], words)
+    }
+
+    /// As [`Place::command`], in the network of whoever starts it.
+    pub fn command_here(&self, words: &[&str]) -> Command {
+        self.below(&["--mount"], words)
+    }
+
+    fn below(&self, own: &[&str], words: &[&str]) -> Command {
         let mut command = Command::new("unshare");
-        command.args(["--net", "--mount", "timeout", "30", env!("CARGO_BIN_EXE_run")]).args(words);
+        command.args(own).args(["timeout", "30", env!("CARGO_BIN_EXE_run")]).args(words);
         command.env("DOCKLESS_ROOT", self.root()).stdin(std::process::Stdio::null());
         command
     }
@@ -96,6 +105,21 @@ pub fn ended(out: Output) -> Ended {
     let text = |raw: Vec<u8>| String::from_utf8_lossy(&raw).into_owned();
     let status = out.status.code().unwrap_or_else(|| 128 + out.status.signal().unwrap_or(0));
     Ended { status, stdout: text(out.stdout), stderr: text(out.stderr) }
+}
+
+/// Ends a container's first process, and waits until the process beside it has cleared up.
+pub fn end(pid: i64) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let beside =
+        status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("it has a parent").trim().to_string();
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill starts").success());
+    for _ in 0..200 {
+        if !Path::new("/proc").join(&beside).exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("the process beside the container stays");
 }
 
 static BASE: OnceLock<PathBuf> = OnceLock::new();

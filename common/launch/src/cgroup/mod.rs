@@ -4,6 +4,7 @@
 //! host cannot keep is a warning in docker's words, never silence.
 
 mod device;
+mod head_start;
 mod host;
 mod v1;
 mod v2;
@@ -14,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::spec::{Limits, Spec};
+pub use head_start::HeadStart;
 pub use host::{Hierarchy, Hosts};
 
 /// Where our groups lie below each hierarchy, unless `--cgroup-parent` says otherwise.

@@ -101,8 +101,10 @@ fn ports(all: &mut Vec<Conflict>, plan: &Plan, state: &State) {
         let what = format!("port {}/{} of {}", port.host_port, port.protocol.word(), port.host_ip);
         if let Some(other) = seen.iter().find(same) {
             all.push(Conflict(format!(
-                "{what} is wanted by container '{}' and by '{}'",
-                port.container, other.container
+                "{what} is wanted by container '{}' and by '{}': Bind for {} failed: port is already allocated",
+                port.container,
+                other.container,
+                std::net::SocketAddr::new(port.host_ip, port.host_port)
             )));
         }
         seen.push(port);
@@ -111,15 +113,27 @@ fn ports(all: &mut Vec<Conflict>, plan: &Plan, state: &State) {
         }
         if !live::is_local(port.host_ip) {
             all.push(Conflict(format!(
-                "{what} is wanted by container '{}', and this host has no such address",
-                port.container
+                "{what} is wanted by container '{}', and this host has no such address: {}: cannot assign requested address",
+                port.container,
+                bind(port)
             )));
         } else if port.protocol != Protocol::Sctp && live::is_taken(port) {
             let holder = live::holder(port);
             let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
-            all.push(Conflict(format!("{what} is wanted by container '{}' and held by {holder}", port.container)));
+            all.push(Conflict(format!(
+                "{what} is wanted by container '{}' and held by {holder}: {}: address already in use",
+                port.container,
+                bind(port)
+            )));
         }
     }
+}
+
+/// What docker says that it was doing (Go's net.OpError).
+fn bind(port: &Port) -> String {
+    let version = if port.host_ip.is_ipv4() { 4 } else { 6 };
+    let at = std::net::SocketAddr::new(port.host_ip, port.host_port);
+    format!("listen {}{version} {at}: bind", port.protocol.word())
 }
 
 fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &Changes, live: &Live) {
