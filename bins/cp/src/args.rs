@@ -17,6 +17,9 @@ pub struct Args {
     /// Always follow symbol link in SRC_PATH
     #[arg(short = 'L', long)]
     pub follow_link: bool,
+    /// Suppress progress output during copy: there is none
+    #[arg(short, long)]
+    pub quiet: bool,
     #[command(flatten)]
     pub root: cli::RootArg,
     /// What is copied

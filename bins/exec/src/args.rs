@@ -1,5 +1,7 @@
 //! What can be typed.
 
+use lifecycle::keys::Keys;
+
 /// Execute a command in a running container
 #[derive(clap::Parser, Debug)]
 pub struct Args {
@@ -17,6 +19,12 @@ pub struct Args {
     /// Set environment variables
     #[arg(short, long, value_name = "list")]
     pub env: Vec<String>,
+    /// Read in a file of environment variables
+    #[arg(long, value_name = "list")]
+    pub env_file: Vec<std::path::PathBuf>,
+    /// Override the key sequence for detaching a container
+    #[arg(long, value_name = "string", value_parser = Keys::parse, default_value = "", hide_default_value = true)]
+    pub detach_keys: Keys,
     /// Username or UID (format: "<name|uid>[:<group|gid>]")
     #[arg(short, long, value_name = "string")]
     pub user: Option<String>,

@@ -5,6 +5,7 @@ use host::Host;
 use launch::cgroup::Cgroup;
 use launch::spec::Process;
 use lifecycle::end;
+use lifecycle::keys::Keys;
 use serde_json::json;
 
 use crate::args::Args;
@@ -21,6 +22,8 @@ pub struct Plan {
     pub input: bool,
     /// Whether nobody waits for it.
     pub detach: bool,
+    /// Keys that leave it running.
+    pub keys: Keys,
 }
 
 impl Plan {
@@ -45,7 +48,7 @@ impl Plan {
         let config = &mut inspect["Config"];
         config["Tty"] = json!(args.tty);
         let mut env: Vec<serde_json::Value> = config["Env"].as_array().cloned().unwrap_or_default();
-        env.extend(args.env.iter().map(|pair| json!(pair)));
+        env.extend(cli::variables::read(&args.env_file, &args.env)?.into_iter().map(|pair| json!(pair)));
         config["Env"] = env.into();
         if let Some(user) = &args.user {
             config["User"] = json!(user);
@@ -65,6 +68,7 @@ impl Plan {
             process,
             input: args.interactive,
             detach: args.detach,
+            keys: args.detach_keys.clone(),
         })
     }
 }

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use cli::Outcome;
 use launch::Streams;
 use launch::relay::{self, Ends, Manner, Signals};
 use launch::sys::{self, Cloned};
 use lifecycle::begin;
-use lifecycle::live::Raw;
+use lifecycle::live::{self, Raw};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -30,16 +30,26 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
     };
     if plan.detach {
         // A terminal lives as long as somebody has its other end.
-        return socket.map_or(Ok(Outcome::done()), |socket| hold(&socket, &handle));
+        if let Some(socket) = socket {
+            hold(&begin::receive_terminal(&socket)?, &handle)?;
+        }
+        return Ok(Outcome::done());
     }
-    let _raw = Raw::enter(plan.input && terminal);
-    let ends = match socket {
+    let mut ends = match socket {
         Some(socket) => Ends::Terminal(begin::receive_terminal(&socket)?),
         None => ends,
     };
     let manner = Manner { input: plan.input, output: true, signals: true };
-    let status = relay::attend(&handle, ends, manner, &signals).context("cannot follow the command")?;
-    Ok(Outcome::done().with_status(status))
+    let raw = Raw::enter(plan.input && terminal);
+    let ended = relay::attend_until_left(&handle, &mut ends, manner, &signals, &mut |typed| plan.keys.filter(typed));
+    drop(raw);
+    if let Some(status) = ended.context("cannot follow the command")? {
+        return Ok(Outcome::done().with_status(status));
+    }
+    if let Ends::Terminal(terminal) = &ends {
+        hold(terminal, &handle)?;
+    }
+    Ok(Outcome::not_done(anyhow!("read escape sequence")))
 }
 
 /// Streams of a command that nobody listens to.
@@ -52,19 +62,19 @@ fn nowhere() -> Result<(Streams, Option<OwnedFd>, Ends)> {
     Ok((streams, None, Ends::Plain { stdin: None, stdout: None, stderr: None }))
 }
 
-/// Leaves a process that takes what comes out of the command's terminal, until the command ends.
-fn hold(socket: &OwnedFd, handle: &OwnedFd) -> Result<Outcome> {
-    let terminal = begin::receive_terminal(socket)?;
+/// Leaves a process that takes what comes out of the command's terminal, until the command ends: a terminal lives as long as somebody
+/// has its other end.
+fn hold(terminal: &OwnedFd, handle: &OwnedFd) -> Result<()> {
     if let Cloned::Child = sys::clone(0, None).context("cannot leave a process with the command")? {
-        let _ = rustix::process::setsid();
+        let _ = live::leave_the_person();
         let mut buffer = [0; 4096];
         loop {
-            let mut ends = [PollFd::new(handle, PollFlags::IN), PollFd::new(&terminal, PollFlags::IN)];
+            let mut ends = [PollFd::new(handle, PollFlags::IN), PollFd::new(terminal, PollFlags::IN)];
             let waited = poll(&mut ends, None);
-            if waited.is_ok() && (!ends[0].revents().is_empty() || rustix::io::read(&terminal, &mut buffer).is_err()) {
+            if waited.is_ok() && (!ends[0].revents().is_empty() || rustix::io::read(terminal, &mut buffer).is_err()) {
                 sys::exit_now(0);
             }
         }
     }
-    Ok(Outcome::done())
+    Ok(())
 }

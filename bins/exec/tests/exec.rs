@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::home::Home;
 
 fn home() -> Option<Home> {
-    let home = Home::new(&["exec", "logs"])?;
+    let home = Home::new(&["attach", "exec", "logs"])?;
     let flags = ["-d", "--name", "web", "--net", "none", "-e", "OWN=1", "-w", "/tmp"];
     home.ok("run", &[&flags[..], &["base:1", "sleep", "100"]].concat());
     Some(home)
@@ -113,4 +113,63 @@ fn a_user_is_a_name_or_a_number_and_nothing_between() {
         let out = home.run("exec", &[&format!("--user={user}"), "web", "id", "-u"]);
         assert!(!out.status.success() && out.stdout.is_empty(), "'{user}': {}", String::from_utf8_lossy(&out.stdout));
     }
+}
+
+#[test]
+fn variables_come_from_files_and_from_here() {
+    let Some(home) = home() else { return };
+    let file = home.place().join("variables");
+    std::fs::write(&file, "# none\n\nOWN=3\nFILE=a=b\nHERE\n").expect("it is written");
+    let file = file.to_str().expect("a path in words");
+    let mut exec =
+        home.command("exec", &["--env-file", file, "-e", "FILE=c", "web", "sh", "-c", "echo $OWN $FILE $HERE"]);
+    let out = exec.env("HERE", "from here").output().expect("exec starts");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "3 c from here\n");
+    std::fs::write(home.place().join("bad"), "a b=c\n").expect("it is written");
+    let bad = home.place().join("bad");
+    let (status, said) = home.refused("exec", &["--env-file", bad.to_str().expect("a path in words"), "web", "true"]);
+    assert_eq!((status, said.as_str()), (1, "poorly formatted environment: variable 'a b' contains whitespaces"));
+}
+
+/// A program of ours at a terminal of its own, at which this is typed in pieces. Returns its status and all that was shown.
+fn typed(home: &Home, program: &str, args: &[&str], pieces: &[&str]) -> (Option<i32>, String) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let own = home.command(program, args);
+    let words: Vec<_> =
+        std::iter::once(own.get_program()).chain(own.get_args()).map(|word| word.to_string_lossy()).collect();
+    let mut script = Command::new("timeout");
+    script.args(["20", "script", "-qefc", &words.join(" "), "/dev/null"]).env("DOCKLESS_ROOT", home.root());
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    for piece in pieces {
+        std::thread::sleep(Duration::from_millis(500));
+        stdin.write_all(piece.as_bytes()).expect("it takes input");
+    }
+    let out = child.wait_with_output().expect("it ends");
+    drop(stdin);
+    (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+#[test]
+fn keys_leave_what_goes_on() {
+    let Some(home) = home() else { return };
+    let leave = "sleep 1.5; tty > /tmp/later\n";
+    let (status, shown) = typed(&home, "exec", &["-it", "web", "sh"], &[leave, "\x10\x11"]);
+    assert!(status == Some(1) && shown.contains("read escape sequence"), "{status:?} {shown}");
+    std::thread::sleep(Duration::from_millis(2000));
+    assert!(home.ok("exec", &["web", "cat", "/tmp/later"]).starts_with("/dev/pts/"));
+    let (status, shown) = typed(&home, "exec", &["-it", "--detach-keys", "a,ctrl-b", "web", "sh"], &["a", "\x02"]);
+    assert!(status == Some(1) && shown.contains("read escape sequence"), "{status:?} {shown}");
+    let (status, shown) = typed(&home, "exec", &["-it", "web", "sh"], &["exit 7\n"]);
+    assert_eq!(status, Some(7), "{shown}");
+    home.ok("run", &["-dit", "--name", "shell", "--net", "none", "base:1", "sh"]);
+    let (status, shown) = typed(&home, "attach", &["shell"], &["echo $((40 + 2))\n", "\x10\x11"]);
+    assert!(status == Some(1) && shown.contains("42") && shown.contains("read escape sequence"), "{status:?} {shown}");
+    assert_eq!(home.inspect("shell", "{{.State.Status}}"), "running");
+    let (status, shown) = typed(&home, "attach", &["shell"], &["exit 9\n"]);
+    assert_eq!(status, Some(9), "{shown}");
+    let flags = ["-it", "--name", "left", "--net", "none", "base:1", "sh"];
+    let (status, shown) = typed(&home, "run", &flags, &["\x10\x11"]);
+    assert_eq!((status, home.inspect("left", "{{.State.Status}}").as_str()), (Some(0), "running"), "{shown}");
 }

@@ -12,6 +12,9 @@ pub struct Args {
     /// Remove the anonymous volumes of the containers too
     #[arg(short, long)]
     pub volumes: bool,
+    /// Remove the specified link (CONTAINER/ALIAS) instead of a container
+    #[arg(short, long)]
+    pub link: bool,
     /// Refuse at once while another program writes to the data root, instead of waiting for it
     #[arg(long)]
     pub no_wait: bool,

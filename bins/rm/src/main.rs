@@ -1,6 +1,7 @@
 //! `rm CONTAINER...` removes containers with their files; with `--force` ends them first.
 
 mod args;
+mod link;
 mod run;
 
 use std::process::ExitCode;

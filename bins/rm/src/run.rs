@@ -12,6 +12,7 @@ use model::Id;
 use serde_json::Value;
 
 use crate::args::Args;
+use crate::link;
 
 /// Removes the containers and prints their names as they were given, as docker does.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -20,6 +21,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         bail!("container name cannot be empty");
     }
     let root = args.root.path();
+    if args.link {
+        return links(&root, args);
+    }
     lifecycle::sweep::all(&cli::note);
     let known: Vec<_> = args.containers.iter().map(|name| Known::find(&root, &bare(name))).collect();
     if args.force {
@@ -39,6 +43,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     out.flush()?;
+    Ok(Outcome::done().and_failures(failures))
+}
+
+fn links(root: &Path, args: &Args) -> anyhow::Result<Outcome> {
+    let mut failures = Vec::new();
+    for name in &args.containers {
+        match link::remove(root, name, args.no_wait) {
+            Ok(()) => writeln!(cli::stdout(), "{name}")?,
+            Err(error) => failures.push(error),
+        }
+    }
     Ok(Outcome::done().and_failures(failures))
 }
 

@@ -40,3 +40,18 @@ fn containers_go_with_their_files_as_docker_has_them_go() {
     twins.finish();
     assert!(!twin.exists() && volumes.lines().count() == 2, "{volumes}");
 }
+
+#[test]
+fn a_link_goes_and_both_containers_stay() {
+    let Some(home) = testkit::home::Home::new(&["rm"]) else { return };
+    home.ok("run", &["-d", "--name", "db", "--net", "none", "base:1", "sleep", "100"]);
+    let links = |name: &str| home.inspect(name, "{{json .HostConfig.Links}}");
+    // On no network nobody looks at links; they are kept all the same.
+    home.ok("run", &["--name", "web", "--net", "none", "--link", "db:store", "--link", "db:other", "base:1", "true"]);
+    assert_eq!(home.ok("rm", &["--link", "web/store"]), "web/store");
+    assert!(links("web").contains("other") && !links("web").contains("store"), "{}", links("web"));
+    assert_eq!(home.refused("rm", &["-l", "web/store"]), (1, "No such container: web/store".into()));
+    let conflict = "Conflict, cannot remove the default name of the container";
+    assert_eq!(home.refused("rm", &["-l", "web"]), (1, conflict.into()));
+    assert_eq!(home.ok("ps", &["-aq"]).lines().count(), 2);
+}

@@ -2,7 +2,7 @@
 //!
 //! In reading order: how a program starts and ends ([`mod@run`]), how old and docker's own spellings of flags are taken
 //! ([`spelling`]), what a wrong command line is answered ([`usage`]), which data root is meant ([`root_arg`]), what is picked
-//! from a list ([`filter`]), which moments are meant ([`moment`]), whose columns are shown ([`era`]), what is
+//! from a list ([`filter`]), which variables are given ([`variables`]), which moments are meant ([`moment`]), whose columns are shown ([`era`]), what is
 //! said on stderr ([`message`], [`findings`], [`progress`]), what goes to stdout or a file ([`output`], [`pipe`], [`json`],
 //! [`table`], [`human`], [`mod@format`], made with [`parallel`] work), and the man page and completions ([`spec`]).
 //!
@@ -26,6 +26,7 @@ pub mod spec;
 pub mod spelling;
 pub mod table;
 pub mod usage;
+pub mod variables;
 
 pub use era::Era;
 pub use filter::{FilterArg, Filters};

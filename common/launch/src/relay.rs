@@ -73,17 +73,30 @@ impl AsFd for Signals {
 
 /// Copies until the container's first process has ended and its output is drained. Returns docker's exit status.
 pub fn attend(handle: &OwnedFd, mut ends: Ends, manner: Manner, signals: &Signals) -> io::Result<u8> {
+    let ended = attend_until_left(handle, &mut ends, manner, signals, &mut |typed| (typed.to_vec(), false))?;
+    Ok(ended.unwrap_or(UNSEEN))
+}
+
+/// As [`attend`], for somebody who may leave: `typed` takes what is typed at a terminal, and returns what goes on, and whether that was
+/// the wish to leave. Returns `None` then.
+pub fn attend_until_left(
+    handle: &OwnedFd,
+    ends: &mut Ends,
+    manner: Manner,
+    signals: &Signals,
+    typed: &mut dyn FnMut(&[u8]) -> (Vec<u8>, bool),
+) -> io::Result<Option<u8>> {
     let mut buffer = vec![0u8; 64 * 1024];
     let mut input = manner.input;
     let mut ended = false;
-    if let Ends::Terminal(terminal) = &ends {
+    if let Ends::Terminal(terminal) = &*ends {
         fit(terminal);
     }
     while !ended {
-        let ready = wait(handle, &ends, input, signals)?;
+        let ready = wait(handle, ends, input, signals)?;
         if ready.signal {
             while let Some(number) = signals.next() {
-                match (&ends, number) {
+                match (&*ends, number) {
                     (Ends::Terminal(terminal), libc::SIGWINCH) => fit(terminal),
                     _ if manner.signals => pass(handle, number),
                     _ => {}
@@ -91,14 +104,18 @@ pub fn attend(handle: &OwnedFd, mut ends: Ends, manner: Manner, signals: &Signal
             }
         }
         if ready.input {
-            input = forward(&mut ends, &mut buffer)?;
+            input = match forward(ends, &mut buffer, typed)? {
+                Forwarded::More => true,
+                Forwarded::End => false,
+                Forwarded::Left => return Ok(None),
+            };
         }
-        drain(&mut ends, ready.output, manner, &mut buffer)?;
+        drain(ends, ready.output, manner, &mut buffer)?;
         ended = ready.end;
     }
     // What it wrote before it ended is still in the pipes; what its children hold open is not waited for.
-    while drain(&mut ends, [true, true], manner, &mut buffer)? {}
-    exit_status(handle)
+    while drain(ends, [true, true], manner, &mut buffer)? {}
+    exit_status(handle).map(Some)
 }
 
 struct Ready {
@@ -133,20 +150,38 @@ fn wait(handle: &OwnedFd, ends: &Ends, input: bool, signals: &Signals) -> io::Re
     Ok(Ready { end: is(0), signal: is(1), input: is(2), output: [is(3), is(4)] })
 }
 
-/// Passes what was typed on. Returns whether there may be more.
-fn forward(ends: &mut Ends, buffer: &mut [u8]) -> io::Result<bool> {
+/// What became of the input.
+enum Forwarded {
+    More,
+    End,
+    Left,
+}
+
+/// Passes what was typed on.
+fn forward(
+    ends: &mut Ends,
+    buffer: &mut [u8],
+    typed: &mut dyn FnMut(&[u8]) -> (Vec<u8>, bool),
+) -> io::Result<Forwarded> {
     let n = rustix::io::read(rustix::stdio::stdin(), &mut *buffer).unwrap_or(0);
     let target = match ends {
         Ends::Plain { stdin, .. } => stdin,
-        Ends::Terminal(terminal) if n > 0 => return Ok(write_all(terminal.as_fd(), &buffer[..n]).is_ok()),
-        Ends::Terminal(_) => return Ok(false),
+        Ends::Terminal(_) if n == 0 => return Ok(Forwarded::End),
+        Ends::Terminal(terminal) => {
+            let (through, left) = typed(&buffer[..n]);
+            return Ok(match write_all(terminal.as_fd(), &through) {
+                _ if left => Forwarded::Left,
+                Ok(()) => Forwarded::More,
+                Err(_) => Forwarded::End,
+            });
+        }
     };
     // At the end of the input the container's own must end too.
     if n == 0 || target.as_ref().is_none_or(|fd| write_all(fd.as_fd(), &buffer[..n]).is_err()) {
         *target = None;
-        return Ok(false);
+        return Ok(Forwarded::End);
     }
-    Ok(true)
+    Ok(Forwarded::More)
 }
 
 /// Takes what is there of the container's output. Returns whether anything was.

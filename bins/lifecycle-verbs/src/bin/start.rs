@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use launch::cgroup::HeadStart;
 use lifecycle::end;
 use lifecycle::keys::Keys;
@@ -22,12 +23,21 @@ struct Args {
     /// Override the key sequence for detaching a container
     #[arg(long, value_name = "string", value_parser = Keys::parse, default_value = "")]
     detach_keys: Keys,
+    /// Restore from this checkpoint: refused, since processes cannot be restored here
+    #[arg(long, value_name = "string")]
+    checkpoint: Option<String>,
+    /// Use a custom checkpoint storage directory
+    #[arg(long, value_name = "string")]
+    checkpoint_dir: Option<String>,
 }
 
 fn main() -> ExitCode {
     let mut status = None;
 
     cli::run("start", |args: Args| {
+        if args.checkpoint.is_some() || args.checkpoint_dir.is_some() {
+            bail!("checkpoints cannot be restored: without --checkpoint the container starts anew");
+        }
         let outcome = each(&args.containers, |root, id, name| {
             if end::living(root, id)?.is_some() {
                 return Ok(name.to_string());

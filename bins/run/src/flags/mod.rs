@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::args::Args;
 pub use over::over;
 pub use text::list;
-use text::{lines, map};
+use text::map;
 
 /// The record of a new container: `Path`, `Args`, `Config`, `HostConfig`. `image` is the image's own config document.
 pub fn record(args: &Args, image: &Value, image_name: &str, command: &[String], id: &str) -> Result<Value> {
@@ -113,7 +113,7 @@ pub fn attached(args: &Args) -> Result<[bool; 3]> {
 
 fn labels(args: &Args, base: &Value) -> Result<Map<String, Value>> {
     let mut labels = base["Labels"].as_object().cloned().unwrap_or_default();
-    for pair in lines(&args.life.label_file)?.iter().chain(&args.life.label) {
+    for pair in cli::variables::lines(&args.life.label_file)?.iter().chain(&args.life.label) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if key.trim().is_empty() {
             bail!("invalid label '{pair}': empty name");

@@ -1,7 +1,5 @@
 //! Words of docker's flags that several of them share: sizes, durations, files of lines, comma-separated fields.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
@@ -61,26 +59,6 @@ pub fn duration(text: &str, flag: &str) -> Result<i64> {
         rest = &rest[unit..];
     }
     Ok((sign * nanoseconds) as i64)
-}
-
-/// The lines of `--env-file` and `--label-file`: empty ones and comments are none.
-pub fn lines(files: &[PathBuf]) -> Result<Vec<String>> {
-    let mut all = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        for line in text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let name = line.split('=').next().unwrap_or_default();
-            if name.is_empty() {
-                bail!("invalid environment file ({}): no variable name on line '{line}'", file.display());
-            }
-            if name.trim_end().contains(char::is_whitespace) || name.ends_with(char::is_whitespace) {
-                bail!("poorly formatted environment: variable '{name}' contains whitespaces");
-            }
-            all.push(line.to_string());
-        }
-    }
-    Ok(all)
 }
 
 /// Fields of one line of comma-separated values, where a field in quotes may hold commas and doubled quotes.
