@@ -2,7 +2,7 @@
 //!
 //! A layer whose place is known goes there at once. One that comes before the documents that name it is unpacked aside
 //! (overlay2, where its files do not depend on what lies below) or kept as a file (vfs, where they do), and gets its
-//! place at the end. A layer that is there already is hashed and not unpacked.
+//! place at the end. A layer that is there already is passed over.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -53,29 +53,34 @@ impl<'w> Layers<'w> {
         Layers { writer, waiting: BTreeMap::new(), progress }
     }
 
-    /// Takes a layer as it comes; gives the digest of its tar. `images` are those wanted, where that is known already.
+    /// Takes a layer as it comes; gives the digest of its tar, `None` for one that is there already and was not read.
+    /// `images` are those wanted, where that is known already.
     pub fn take(
         &mut self,
         layer: &Layer,
         content: Box<dyn Read + Send + '_>,
         images: Option<&[ArchivedImage]>,
-    ) -> anyhow::Result<Digest> {
+    ) -> anyhow::Result<Option<Digest>> {
         let about = || format!("cannot load layer '{}'", layer.member);
         self.progress.at(&format!(
             "layer {}",
             layer.stated.or(layer.blob).map_or_else(|| layer.member.to_string(), |digest| digest.short())
         ));
-        let counted = Counted { input: content, progress: self.progress.clone() };
-        let (_, mut tar) = compress::decoder(Box::new(counted)).with_context(about)?;
-        let Some(images) = images else { return self.wait(layer, tar).with_context(about) };
-        let places = places(images, &layer.member);
-        match places.iter().find(|place| !self.writer.layer_exists(&place.chain)) {
-            None => hashed(&mut tar).with_context(about),
-            Some(place) if place.below.is_none_or(|below| self.writer.layer_exists(&below)) => {
-                self.unpack_at(*place, tar).with_context(about)
-            }
-            Some(_) => self.wait(layer, tar).with_context(about),
+        let wanted = images.map(|images| self.next_place(images, &layer.member));
+        if wanted == Some(None) {
+            self.progress.add(layer.size);
+            return Ok(None);
         }
+        let counted = Counted { input: content, progress: self.progress.clone() };
+        let (_, tar) = compress::decoder(Box::new(counted)).with_context(about)?;
+        match wanted.flatten() {
+            Some(place) if place.below.is_none_or(|below| self.writer.layer_exists(&below)) => {
+                self.unpack_at(place, tar)
+            }
+            _ => self.wait(layer, tar),
+        }
+        .map(Some)
+        .with_context(about)
     }
 
     /// Gives every layer of an image its place, lowest first.
@@ -102,6 +107,11 @@ impl<'w> Layers<'w> {
             }
         }
         Ok(())
+    }
+
+    /// The first place of a member that has no layer yet.
+    fn next_place(&self, images: &[ArchivedImage], member: &EntryPath) -> Option<Place> {
+        places(images, member).into_iter().find(|place| !self.writer.layer_exists(&place.chain))
     }
 
     fn place(&mut self, place: Place, member: &EntryPath, diff_id: Digest) -> anyhow::Result<()> {

@@ -144,8 +144,10 @@ fn read(args: &Args, input: Input, layers: &mut Layers) -> anyhow::Result<Vec<Ar
         if known.is_none() && layer.stated.is_some() {
             known = reader.images_so_far().map(|images| choose(images, &args.names)).transpose()?;
         }
-        let diff_id = layers.take(&layer, reader.content()?, known.as_deref())?;
-        reader.came_to(&layer, diff_id)?;
+        let came_to = layers.take(&layer, reader.content()?, known.as_deref())?;
+        if let Some(diff_id) = came_to {
+            reader.came_to(&layer, diff_id)?;
+        }
     }
     let (images, members) = reader.finish()?;
     members.drain()?;

@@ -199,6 +199,8 @@ fn what_is_cut_or_wrong_leaves_nothing() {
     let output = run(&other, "load", &[], &damaged);
     assert_eq!(output.status.code(), Some(1), "a layer that does not match");
     assert_eq!(listing(&other), "");
+    assert_eq!(done(&root, "load", &[], &damaged), b"Loaded image: kept:1\n", "the root has that layer, whole");
+    assert_eq!(listing(&root), before);
 }
 
 #[test]
