@@ -2,101 +2,16 @@
 //! cases are common/wire's; these are others, on a daemon in a network namespace of its own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod judge;
 mod lab;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use judge::{Judge, chance};
 
-use testkit::engine::{Dockerd, is_here};
-
-/// Rules by table and chain, the parts of a rule in an order of their own; empty chains of docker's too.
-fn chains(save: &str) -> BTreeMap<String, Vec<Vec<String>>> {
-    let mut table = "";
-    let mut chains: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for line in save.lines() {
-        if let Some(name) = line.strip_prefix('*') {
-            table = name;
-        } else if let Some((chain, rule)) = line.strip_prefix("-A ").and_then(|rest| rest.split_once(' ')) {
-            chains.entry(format!("{table} {chain}")).or_default().push(parts(rule));
-        } else if let Some(name) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next())
-            && name.starts_with("DOCKER")
-        {
-            chains.entry(format!("{table} {name}")).or_default();
-        }
-    }
-    chains
-}
-
-/// `! -i docker0`, `-p tcp`, …, sorted.
-fn parts(rule: &str) -> Vec<String> {
-    let marked = format!(" {rule}").replace(" -", "\0-").replace(" !\0-", "\0! -");
-    let mut parts: Vec<String> = marked.split('\0').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    parts.sort();
-    parts
-}
-
-/// What docker says of everything that it has.
-fn inspect(daemon: &Dockerd) -> String {
-    let listed = |args: &[&str]| daemon.docker(args).lines().map(str::to_owned).collect::<Vec<_>>();
-    let containers = listed(&["ps", "-aq", "--no-trunc"]);
-    let networks = listed(&["network", "ls", "-q", "--no-trunc"]);
-    let of = |first: &[&str], ids: &[String]| match ids.is_empty() {
-        true => String::new(),
-        false => daemon.docker(&[first, &ids.iter().map(String::as_str).collect::<Vec<_>>()].concat()),
-    };
-    of(&["container", "inspect"], &containers) + &of(&["network", "inspect"], &networks)
-}
-
-fn planned(format: &str, flags: &[&str], objects: &Path) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_net"));
-    command.args(["plan", "--as", "20.10", "--format", format]).args(flags).arg(objects);
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Starts a daemon with the flags and compares after each line of commands.
-///
 /// No container here publishes a lower port by a higher number beside a higher one by a lower number: docker sorts those by
 /// chance (`docs/layouts/network.md`).
 fn check(flags: &str, commands: &str) {
-    if !is_here("dockerd") {
-        return;
-    }
-    lab::alone();
-    let dir = tempfile::tempdir().unwrap();
-    let flags: Vec<&str> = flags.split_whitespace().collect();
-    let (root, flags_of_daemon) = (dir.path().join("root"), [&["-s", "vfs"], &flags[..]].concat());
-    let mut daemon = Dockerd::with_flags(&root, &flags_of_daemon);
-    let tar = lab::image(dir.path());
-    daemon.docker(&["import", "-c", "CMD [\"/bin/sleep\", \"100\"]", tar.to_str().unwrap(), "i"]);
-    let objects = dir.path().join("inspect.json");
-    for line in commands.lines().map(str::trim) {
-        let words: Vec<&str> = line.split(' ').collect();
-        match words[0] {
-            "daemon" => {
-                drop(daemon);
-                daemon = Dockerd::with_flags(&root, &flags_of_daemon);
-                String::new()
-            }
-            "run" => daemon.docker(&[&["run", "-d", "--stop-signal", "KILL"], &words[1..], &["i"]].concat()),
-            _ => daemon.docker(&words),
-        };
-        fs::write(&objects, inspect(&daemon)).unwrap();
-        let plan_flags: Vec<&str> = flags.iter().copied().filter(|flag| *flag != "--experimental").collect();
-        for (format, save) in [("iptables-restore", "iptables-save"), ("ip6tables-restore", "ip6tables-save")] {
-            let (plan, real) = (planned(format, &plan_flags, &objects), lab::run(save));
-            let (mut plan, mut real) = (chains(&plan), chains(&real));
-            let same: Vec<String> = plan
-                .iter()
-                .filter(|(name, rules)| real.get(*name) == Some(rules))
-                .map(|(name, _)| name.clone())
-                .collect();
-            same.iter().for_each(|name| _ = (plan.remove(name), real.remove(name)));
-            assert_eq!(plan, real, "{save} after: {line}");
-        }
+    if let Some(judge) = Judge::installed() {
+        judge.check(flags, commands);
     }
 }
 
@@ -228,4 +143,11 @@ fn own_addresses_of_the_default_bridge_and_no_masquerade() {
 fn no_default_bridge_and_no_rules() {
     check("--bridge=none", "ps\n        network create na\n        run --name ba --network na -p 82:80");
     check("--iptables=false", "network create na\n        run --name ba --network na -p 82:80 --name ca");
+}
+
+#[test]
+fn what_is_asked_for_by_chance() {
+    if let Some(judge) = Judge::installed() {
+        chance::check(&judge);
+    }
 }

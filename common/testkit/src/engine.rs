@@ -22,10 +22,26 @@ pub fn is_here(program: &str) -> bool {
     found && root
 }
 
+/// The program by which those of docker 28 are run (`scripts/lib/docker-28`). Where `CI` is set its absence fails the test;
+/// else it is said, and the test ends without a verdict.
+pub fn docker_28() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/docker-28");
+    let enter = folder.join("enter");
+    if enter.is_file() && is_here("unshare") {
+        return Some(enter);
+    }
+    let why = std::fs::read_to_string(folder.join("why")).unwrap_or_else(|_| "scripts/test unpacks it".to_owned());
+    assert!(std::env::var_os("CI").is_none(), "this test needs docker 28, and CI is set: {why}");
+    eprintln!("no verdict: docker 28 is not here: {why}");
+    None
+}
+
 /// A running dockerd with its own folders and socket; it ends with this value.
 pub struct Dockerd {
     child: Child,
     place: TempDir,
+    /// By which its programs are run, where they are not the machine's own.
+    enter: Option<PathBuf>,
 }
 
 impl Dockerd {
@@ -41,10 +57,15 @@ impl Dockerd {
     /// Starts a daemon on a data root that is told nothing about networks but these flags: only in a network namespace of
     /// the caller's own.
     pub fn with_flags(root: &Path, flags: &[&str]) -> Dockerd {
+        Dockerd::of(None, root, flags)
+    }
+
+    /// The same of the docker that [`docker_28`] found, or of the machine's own.
+    pub fn of(enter: Option<&Path>, root: &Path, flags: &[&str]) -> Dockerd {
         // A socket's path has at most 107 bytes.
         let place = tempfile::Builder::new().prefix("dd").tempdir_in("/tmp").expect("a folder in /tmp is made");
         let log = std::fs::File::create(place.path().join("log")).expect("a log is made");
-        let mut command = Command::new("dockerd");
+        let mut command = program(enter, "dockerd");
         command.arg("--data-root").arg(root).arg("--exec-root").arg(place.path().join("exec"));
         command.arg("--pidfile").arg(place.path().join("pid")).arg("-H").arg(socket(place.path()));
         command.args(flags);
@@ -54,7 +75,7 @@ impl Dockerd {
             .stderr(log)
             .spawn()
             .expect("dockerd starts");
-        let mut daemon = Dockerd { child, place };
+        let mut daemon = Dockerd { child, place, enter: enter.map(Path::to_owned) };
         daemon.wait();
         daemon
     }
@@ -82,9 +103,14 @@ impl Dockerd {
         self.child.id()
     }
 
+    /// One of the programs that this daemon came with.
+    pub fn program(&self, name: &str) -> Command {
+        program(self.enter.as_deref(), name)
+    }
+
     /// A command of docker's for this daemon, to be run by the caller.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("docker");
+        let mut command = self.program("docker");
         command
             .arg("-H")
             .arg(socket(self.place.path()))
@@ -121,6 +147,17 @@ impl Drop for Dockerd {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+fn program(enter: Option<&Path>, name: &str) -> Command {
+    match enter {
+        Some(enter) => {
+            let mut command = Command::new(enter);
+            command.arg(name);
+            command
+        }
+        None => Command::new(name),
     }
 }
 

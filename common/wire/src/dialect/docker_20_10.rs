@@ -145,7 +145,9 @@ impl Builder<'_> {
         for (net, port) in ports(ctr, resolved, self.0.family) {
             self.port(net, &port);
         }
-        for place in &ctr.places {
+        // Links are made for IPv4 alone (libnetwork drivers/bridge/bridge.go, link: the endpoint's `addr`).
+        let ipv4 = self.0.family == Family::V4;
+        for place in ctr.places.iter().filter(|_| ipv4) {
             let net = &resolved.nets[place.net];
             // Links need rules only where containers may not reach each other anyway.
             if !net.icc && ctr.gateway(self.0.family).is_some_and(|through| through.net == place.net) {

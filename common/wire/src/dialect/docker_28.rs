@@ -205,7 +205,10 @@ impl Builder<'_> {
         for (net, port) in ports(ctr, resolved, self.0.family) {
             self.port(net, &port);
         }
-        for place in ctr.places.iter().filter(|place| !resolved.nets[place.net].icc) {
+        // Links are made for IPv4 alone (libnetwork/drivers/bridge/bridge_linux.go, link: the endpoint's `addr`).
+        let ipv4 = self.0.family == Family::V4;
+        let closed = |place: &&Place| ipv4 && !resolved.nets[place.net].icc;
+        for place in ctr.places.iter().filter(closed) {
             let net = &resolved.nets[place.net];
             links(ctr, place, resolved, self.0.family).iter().for_each(|link| self.link(net, link));
         }
