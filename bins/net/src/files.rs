@@ -62,7 +62,7 @@ fn of_host() -> String {
 /// The host's address for the container: the default bridge's, else its own gateway.
 fn gateway(container: &Container, plan: &Plan) -> Option<std::net::IpAddr> {
     let bridge = plan.bridges.iter().find(|bridge| bridge.network.0 == "bridge");
-    let own = plan.veths.iter().filter(|veth| veth.container.0 == container.id).flat_map(|veth| &veth.gateways);
+    let own = plan.interfaces.iter().filter(|own| own.container.0 == container.id).flat_map(|own| &own.gateways);
     bridge.and_then(|bridge| Some(bridge.addresses.first()?.address)).or_else(|| own.copied().next())
 }
 

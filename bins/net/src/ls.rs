@@ -7,6 +7,7 @@ use cli::Outcome;
 use cli::table::Table;
 use serde_json::json;
 use wire::Prefix;
+use wire::config::{Container, Endpoint};
 use wire::live::Live;
 use wire::netlink::Socket;
 use wire::netlink::link::Link;
@@ -62,7 +63,28 @@ fn rows(live: &Live, state: &State) -> Vec<Row> {
         let ports = live.links.iter().filter(|link| link.master == Some(bridge.index));
         rows.extend(ports.map(|port| of_port(port, bridge, live, state)));
     }
+    rows.extend(state.undo.iter().filter_map(|undo| of_lying(undo, state)));
     rows
+}
+
+/// One that lies on an interface of the host, in a container's namespace.
+fn of_lying(undo: &Undo, state: &State) -> Option<Row> {
+    let Undo::Lying { namespace, name, kind, .. } = undo else { return None };
+    let is_there =
+        |container: &&Container| wire::interface::namespace_path(container.pid, &container.sandbox) == *namespace;
+    let container = state.configs.containers.iter().find(is_there)?;
+    let network = |end: &Endpoint| state.configs.networks.iter().find(|network| network.name == end.network);
+    let lies = |end: &&Endpoint| network(end).is_some_and(|network| network.driver == *kind);
+    let end = container.endpoints.iter().find(lies)?;
+    let addresses: Vec<_> = [end.address, end.address_v6].into_iter().flatten().map(|a| a.to_string()).collect();
+    Some(Row {
+        name: name.clone(),
+        kind: if kind == "macvlan" { "macvlan" } else { "ipvlan" },
+        owner: format!("container {}", container.title()),
+        addresses: addresses.join(", "),
+        mac: end.mac.map(mac).unwrap_or_default(),
+        detail: format!("on {}", network(end)?.parent.as_deref().unwrap_or("a dummy")),
+    })
 }
 
 fn of_bridge(bridge: &Link, live: &Live, state: &State, masquerades: &[String]) -> Row {

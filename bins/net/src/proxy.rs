@@ -91,8 +91,9 @@ pub fn start(asked: &[(String, Publish)], plan: &Plan, dir: &Path) -> anyhow::Re
     for (id, publish) in asked {
         let Some(ip) = publish.host_ip else { continue };
         let translated = plan.ports.iter().any(|port| port.id == *id && port.host_ip == ip && !ip.is_loopback());
-        let veths = || plan.veths.iter().filter(|veth| veth.container.0 == *id);
-        let addresses: Vec<IpAddr> = veths().flat_map(|veth| &veth.addresses).map(|prefix| prefix.address).collect();
+        let own = || plan.interfaces.iter().filter(|interface| interface.container.0 == *id);
+        let addresses: Vec<IpAddr> =
+            own().flat_map(|interface| &interface.addresses).map(|prefix| prefix.address).collect();
         let Some(&to) = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()) else { continue };
         if !translated {
             let (host, to) = (SocketAddr::new(ip, publish.host_port), SocketAddr::new(to, publish.port));
@@ -101,8 +102,12 @@ pub fn start(asked: &[(String, Publish)], plan: &Plan, dir: &Path) -> anyhow::Re
         }
     }
     for (id, words) in forwards {
-        let veth = plan.veths.iter().find(|veth| veth.container.0 == id).context("its interface is not planned")?;
-        crate::companion::start("proxy", dir, id, &veth.namespace_path(), &words)?;
+        let interface = plan
+            .interfaces
+            .iter()
+            .find(|interface| interface.container.0 == id)
+            .context("its interface is not planned")?;
+        crate::companion::start("proxy", dir, id, &interface.namespace_path(), &words)?;
     }
     Ok(())
 }

@@ -36,17 +36,24 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
         steps.iter().try_for_each(|step| writeln!(stdout, "{step}"))?;
     } else if !args.quiet {
         let mut table = Table::new(["CONTAINER", "NETWORK", "ADDRESS", "MAC ADDRESS", "PORTS", "FILES"]);
-        for veth in plan.veths.iter().filter(|veth| ids.contains(&veth.container.0)) {
-            let of = |port: &&wire::Port| veth.addresses.iter().any(|prefix| prefix.address == port.address);
+        for interface in plan.interfaces.iter().filter(|interface| ids.contains(&interface.container.0)) {
+            let of = |port: &&wire::Port| interface.addresses.iter().any(|prefix| prefix.address == port.address);
             let ports = plan.ports.iter().filter(of).map(|port| {
                 let host = std::net::SocketAddr::new(port.host_ip, port.host_port);
                 format!("{host}->{}/{}", port.port, port.protocol.word())
             });
-            let addresses: Vec<_> = veth.addresses.iter().map(ToString::to_string).collect();
-            let mac = wire::render::rows::mac(veth.mac);
+            let addresses: Vec<_> = interface.addresses.iter().map(ToString::to_string).collect();
+            let mac = interface.mac.map(wire::render::rows::mac).unwrap_or_default();
             let ports = ports.collect::<Vec<_>>().join(", ");
-            let files = files::folder(&args.state.state_dir, &veth.container.0)?.display().to_string();
-            table.row([veth.container.1.clone(), veth.network.clone(), addresses.join(", "), mac, ports, files]);
+            let files = files::folder(&args.state.state_dir, &interface.container.0)?.display().to_string();
+            table.row([
+                interface.container.1.clone(),
+                interface.network.clone(),
+                addresses.join(", "),
+                mac,
+                ports,
+                files,
+            ]);
         }
         stdout.write_all(table.text().as_bytes())?;
     }
@@ -78,9 +85,9 @@ pub fn explain(error: AttachError) -> anyhow::Error {
 /// Starts a resolver for each container that is on a network of the user's.
 fn names(plan: &Plan, dir: &Path) -> anyhow::Result<()> {
     let mut started = BTreeSet::new();
-    for veth in plan.veths.iter().filter(|veth| veth.network != "bridge") {
-        if started.insert(&veth.container.0) {
-            companion::start("resolver", dir, &veth.container.0, &veth.namespace_path(), &[])?;
+    for interface in plan.interfaces.iter().filter(|interface| interface.network != "bridge") {
+        if started.insert(&interface.container.0) {
+            companion::start("resolver", dir, &interface.container.0, &interface.namespace_path(), &[])?;
         }
     }
     Ok(())

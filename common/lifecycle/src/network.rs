@@ -126,20 +126,20 @@ impl Parting {
 
 fn connected(plan: &Plan, id: &Id) -> Connected {
     let mut out = Connected::default();
-    for veth in plan.veths.iter().filter(|veth| veth.container.0 == id.as_str()) {
-        let four = veth.addresses.iter().find(|prefix| prefix.address.is_ipv4());
+    for interface in plan.interfaces.iter().filter(|interface| interface.container.0 == id.as_str()) {
+        let four = interface.addresses.iter().find(|prefix| prefix.address.is_ipv4());
         let gateway =
-            veth.gateways.iter().find(|gateway| gateway.is_ipv4()).map(ToString::to_string).unwrap_or_default();
+            interface.gateways.iter().find(|gateway| gateway.is_ipv4()).map(ToString::to_string).unwrap_or_default();
         out.address = out.address.or(four.map(|prefix| prefix.address.to_string()));
-        out.addresses.extend(veth.addresses.iter().map(|prefix| prefix.address.to_string()));
+        out.addresses.extend(interface.addresses.iter().map(|prefix| prefix.address.to_string()));
         out.gateway = out.gateway.or(Some(gateway.clone()).filter(|gateway| !gateway.is_empty()));
         out.networks.insert(
-            veth.network.clone(),
+            interface.network.clone(),
             json!({
                 "IPAMConfig": Value::Null, "Links": Value::Null, "Aliases": Value::Null, "NetworkID": "", "EndpointID": "",
                 "Gateway": gateway, "IPAddress": four.map(|prefix| prefix.address.to_string()).unwrap_or_default(),
                 "IPPrefixLen": four.map_or(0, |prefix| prefix.length), "IPv6Gateway": "", "GlobalIPv6Address": "",
-                "GlobalIPv6PrefixLen": 0, "MacAddress": wire::render::rows::mac(veth.mac), "DriverOpts": Value::Null,
+                "GlobalIPv6PrefixLen": 0, "MacAddress": interface.mac.map(wire::render::rows::mac).unwrap_or_default(), "DriverOpts": Value::Null,
                 "IPAMOperational": false,
             }),
         );

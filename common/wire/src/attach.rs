@@ -79,6 +79,7 @@ impl Attacher {
         while asking::ask(&plan, &mut live, &state, &self.route)? {
             (plan, findings) = self.plan(&merged, &up, daemon, &live, &state);
         }
+        live.look_inside(&plan);
         let mut changes = compare(&plan, &live, &state, &Guards::here(&plan, &live));
         changes.conflicts.extend(missing_kinds(&changes.steps, &self.route)?);
         changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));
@@ -138,15 +139,16 @@ impl Attacher {
             }
             return Ok(said);
         }
-        let live = Live::read(&self.route, &self.netfilter)?;
+        let mut live = Live::read(&self.route, &self.netfilter)?;
         let up: Vec<String> = state.configs.containers.iter().map(|container| container.id.clone()).collect();
         let (plan, _) = self.plan(&state.configs, &up, daemon, &live, &state);
+        live.look_inside(&plan);
         let steps = compare(&plan, &live, &state, &Guards::here(&plan, &live)).steps;
         let said = steps.iter().map(ToString::to_string).collect();
         if !dry {
             self.store.write(&state)?;
             make(&steps, &self.route, &self.netfilter)?;
-            state.undo.retain(|undo| !matches!(undo, Undo::Link { name, .. } if removed(name, &steps)));
+            state.undo.retain(|undo| !removed(undo, &steps));
             self.store.write(&state)?;
             tracked::forget_gone(&before, &state.configs, &self.netfilter);
         }
@@ -163,9 +165,10 @@ impl Attacher {
     ) -> (Plan, Vec<Finding>) {
         let bridges: BTreeSet<&str> =
             live.links.iter().filter(|link| link.kind == "bridge").map(|link| &*link.name).collect();
+        let parents = configs.networks.iter().filter_map(|network| network.parent.as_deref());
         let own: BTreeSet<&str> = state.undo.iter().filter_map(made).collect();
         let taken = Taken {
-            addresses: live.heard(&bridges),
+            addresses: live.heard(&bridges.iter().copied().chain(parents).collect()),
             ports: if leaves_choice(configs, up) { live::listening() } else { BTreeSet::new() },
             shared: bridges.difference(&own).map(|name| name.to_string()).collect(),
         };
@@ -179,9 +182,10 @@ impl Attacher {
         if before.configs.containers.is_empty() {
             return Ok(self.store.clear()?);
         }
-        let live = Live::read(&self.route, &self.netfilter)?;
+        let mut live = Live::read(&self.route, &self.netfilter)?;
         let up: Vec<String> = before.configs.containers.iter().map(|container| container.id.clone()).collect();
         let (plan, _) = self.plan(&before.configs, &up, daemon, &live, before);
+        live.look_inside(&plan);
         self.store.write(before)?;
         Ok(make(&compare(&plan, &live, before, &Guards::default()).steps, &self.route, &self.netfilter)?)
     }
@@ -201,8 +205,13 @@ fn made(undo: &Undo) -> Option<&str> {
     }
 }
 
-fn removed(name: &str, steps: &[Step]) -> bool {
-    steps.iter().any(|step| matches!(step, Step::Remove { link } if link == name))
+fn removed(undo: &Undo, steps: &[Step]) -> bool {
+    let by = |step: &Step| match (step, undo) {
+        (Step::Remove { link }, Undo::Link { name, .. }) => link == name,
+        (Step::RemoveInside { lying }, undo) => lying == undo,
+        _ => false,
+    };
+    steps.iter().any(by)
 }
 
 /// What is up and what is to come up. A container that was read before as it is now keeps what it was given.
@@ -253,14 +262,14 @@ fn was_read(container: &Container, state: &State) -> Container {
 /// What is up, with the addresses and ports of the plan written down.
 fn given(configs: Configs, up: &[String], plan: &Plan, daemon: &Daemon) -> Configs {
     let containers = configs.containers.into_iter().filter(|container| up.contains(&container.id)).map(|container| {
-        let veths = || plan.veths.iter().filter(|veth| veth.container.0 == container.id);
+        let interfaces = || plan.interfaces.iter().filter(|interface| interface.container.0 == container.id);
         let endpoints = container.endpoints.iter().map(|end| {
-            let veth = veths().find(|veth| veth.network == end.network);
-            let of = |is_ipv4: bool| veth.and_then(|v| v.addresses.iter().copied().find(|a| a.is_ipv4() == is_ipv4));
+            let own = interfaces().find(|interface| interface.network == end.network);
+            let of = |is_ipv4: bool| own.and_then(|i| i.addresses.iter().copied().find(|a| a.is_ipv4() == is_ipv4));
             Endpoint {
                 address: of(true),
                 address_v6: of(false),
-                mac: veth.map(|veth| veth.mac).or(end.mac),
+                mac: own.map_or(end.mac, |interface| interface.mac),
                 ..end.clone()
             }
         });

@@ -6,6 +6,7 @@
 mod compare;
 pub mod guard;
 mod iptables;
+mod lying;
 mod make;
 mod unmake;
 
@@ -14,11 +15,12 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::config::Mac;
+use crate::interface::{Interface, Joint, Parent, ParentKind};
 use crate::netlink::NetlinkError;
 use crate::render::json::dotted;
 use crate::render::rows::mac;
-use crate::state::StateError;
-use crate::{Prefix, RuleSet, Veth};
+use crate::state::{StateError, Undo};
+use crate::{Prefix, RuleSet};
 
 pub use compare::{Changes, Conflict, compare, foreign_bridges};
 pub use guard::{Guards, ip_tables_that_drop};
@@ -80,11 +82,18 @@ pub enum Step {
         /// The bridge.
         link: String,
     },
-    /// Makes an interface pair.
-    Veth {
-        /// The pair.
-        veth: Box<Veth>,
-        /// MAC address of the bridge's end.
+    /// Makes an interface that others are to lie on, which is not there.
+    Parent {
+        /// The interface.
+        parent: Parent,
+        /// Its MAC address, where it has one of its own.
+        mac: Mac,
+    },
+    /// Makes a container's interface.
+    Attach {
+        /// The interface.
+        interface: Box<Interface>,
+        /// MAC address of the bridge's end of a pair.
         mac: Mac,
         /// Settings inside: name with slashes, and value.
         sysctls: Vec<(String, String)>,
@@ -93,6 +102,11 @@ pub enum Step {
     Remove {
         /// Its name.
         link: String,
+    },
+    /// Removes one from a container's namespace.
+    RemoveInside {
+        /// Which one.
+        lying: Undo,
     },
 }
 
@@ -109,15 +123,29 @@ impl fmt::Display for Step {
                 let lines: Vec<_> = rules.iter().map(|rule| format!("{program} -I {}", rule.join(" "))).collect();
                 f.write_str(&lines.join("; "))
             }
-            Step::Veth { veth, .. } => {
-                let addresses: Vec<_> = veth.addresses.iter().map(ToString::to_string).collect();
-                let ends = format!("{} on {}, {} in {}", veth.host_name, veth.bridge, veth.name, veth.container.1);
-                write!(f, "add pair {ends} with {} {}", addresses.join(" "), mac(veth.mac))
-            }
+            Step::Parent { parent, .. } => match &parent.kind {
+                ParentKind::Vlan { of, id } => write!(f, "add vlan {} with number {id} of {of}", parent.name),
+                ParentKind::Dummy | ParentKind::Given => write!(f, "add dummy {}", parent.name),
+            },
+            Step::Attach { interface, .. } => attach(interface, f),
             Step::Zone { link } => write!(f, "put {link} into firewalld's zone {}", crate::firewalld::ZONE),
             Step::Remove { link } => write!(f, "remove {link}"),
+            Step::RemoveInside { lying: Undo::Lying { namespace, name, .. } } => {
+                write!(f, "remove {name} in {}", namespace.display())
+            }
+            Step::RemoveInside { lying } => write!(f, "remove {lying:?}"),
         }
     }
+}
+
+fn attach(interface: &Interface, f: &mut fmt::Formatter) -> fmt::Result {
+    let (name, title) = (&interface.name, &interface.container.1);
+    match &interface.joint {
+        Joint::Pair { host_name, bridge, .. } => write!(f, "add pair {host_name} on {bridge}, {name} in {title} with")?,
+        Joint::On { parent, lie } => write!(f, "add {} on {parent}, {name} in {title} with", lie.kind())?,
+    }
+    interface.addresses.iter().try_for_each(|address| write!(f, " {address}"))?;
+    interface.mac.iter().try_for_each(|address| write!(f, " {}", mac(*address)))
 }
 
 /// Why a change could not be made.

@@ -6,6 +6,7 @@ use model::{Protocol, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Prefix;
+use crate::interface::Lie;
 
 /// Everything that was read: containers and networks.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -75,6 +76,15 @@ pub struct Network {
     pub gateway_mode: GatewayMode,
     /// The same for IPv6.
     pub gateway_mode_v6: GatewayMode,
+    /// How its containers' interfaces lie on one of the host's, where they do: networks of other drivers than `bridge`.
+    #[serde(default)]
+    pub lie: Option<Lie>,
+    /// The host's interface that they lie on, where given.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// Addresses that are others' (`--aux-address`).
+    #[serde(default)]
+    pub reserved: Vec<IpAddr>,
 }
 
 impl Network {

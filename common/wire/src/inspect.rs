@@ -17,6 +17,7 @@ use words::{parse_spec, port_range};
 
 use crate::Prefix;
 use crate::config::{Configs, Container, Dns, Endpoint, GatewayMode, Link, Mode, Network, Publish, Subnet};
+use crate::interface::{IpvlanMode, IpvlanReach, Lie, MacvlanMode};
 
 /// Reads objects and arrays of objects, one after the other. What is no container or network is named and left out.
 pub fn parse(text: &[u8]) -> Result<(Configs, Vec<Finding>), serde_json::Error> {
@@ -86,6 +87,9 @@ impl Reader {
             trusted_interfaces: option("bridge.trusted_host_interfaces").map(by_colons).unwrap_or_default(),
             gateway_mode: option("bridge.gateway_mode_ipv4").map(gateway_mode).unwrap_or_default(),
             gateway_mode_v6: option("bridge.gateway_mode_ipv6").map(gateway_mode).unwrap_or_default(),
+            lie: lie(string(value, "Driver").unwrap_or_default(), options),
+            parent: string(options, "parent").filter(|name| !name.is_empty()).map(str::to_owned),
+            reserved: list(&value["IPAM"]["Config"]).flat_map(reserved).collect(),
             name,
         }
     }
@@ -355,6 +359,26 @@ fn dns(config: &Value, host: &Value) -> Dns {
         search: strings(&host["DnsSearch"]),
         options: strings(&host["DnsOptions"]),
     }
+}
+
+/// How interfaces of a network lie on the host's (moby v20.10.24 libnetwork/drivers/{macvlan/macvlan_network.go,
+/// ipvlan/ipvlan_network.go}: the first mode is the default).
+fn lie(driver: &str, options: &Value) -> Option<Lie> {
+    let word = |key: &str| string(options, key).unwrap_or_default();
+    match driver {
+        "macvlan" => Some(Lie::Macvlan(MacvlanMode::parse(word("macvlan_mode")).unwrap_or(MacvlanMode::Bridge))),
+        "ipvlan" => Some(Lie::Ipvlan(
+            IpvlanMode::parse(word("ipvlan_mode")).unwrap_or(IpvlanMode::L2),
+            IpvlanReach::parse(word("ipvlan_flag")).unwrap_or(IpvlanReach::Bridge),
+        )),
+        _ => None,
+    }
+}
+
+/// `{"router": "192.0.2.1"}`; in docker's own records `AuxAddress`.
+fn reserved(config: &Value) -> Vec<IpAddr> {
+    let others = config["AuxiliaryAddresses"].as_object().into_iter().flatten();
+    others.filter_map(|(_, value)| Some(Prefix::parse(value.as_str()?)?.address)).collect()
 }
 
 fn gateway_mode(text: &str) -> GatewayMode {

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`] is what configs say, [`inspect`] reads it from docker's JSON, [`Daemon`] is what the daemon
 //! was told besides; [`plan()`] turns them into a [`Plan`], plain data in which every thing has its reason and the config
-//! field that it comes from; [`render`] writes a plan as text.
+//! field that it comes from; [`interface`] is what containers get; [`render`] writes a plan as text.
 //!
 //! [`live`] is what a namespace has now, [`change`] what is to be done to it for a plan and how that is undone, [`state`]
 //! what is up; [`netlink`] talks to the kernel.
@@ -17,6 +17,7 @@ mod dialect;
 pub mod files;
 mod firewalld;
 pub mod inspect;
+pub mod interface;
 pub mod live;
 pub mod namespace;
 pub mod netlink;
@@ -31,7 +32,8 @@ pub mod state;
 pub mod survey;
 
 pub use daemon::Daemon;
-pub use plan::{Bridge, Dialect, Plan, Port, Sysctl, Veth};
+pub use interface::{Interface, Joint};
+pub use plan::{Bridge, Dialect, Plan, Port, Sysctl};
 pub use planner::{plan, plan_beside, veth_name};
 pub use prefix::Prefix;
 pub use resolve::{Selection, Taken};

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use model::Protocol;
 
+use crate::namespace::{Namespace, cookie};
 use crate::netlink::link::{Link, Neighbour, Route};
 use crate::netlink::nft::{BaseChain, OwnRule};
 use crate::netlink::{NetlinkError, Socket};
-use crate::{Port, Prefix};
+use crate::{Interface, Plan, Port, Prefix};
 
 /// Links, addresses, routes and rules of this namespace.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,21 @@ pub struct Live {
     pub chains: Vec<BaseChain>,
     /// The rules of our own tables.
     pub own: Vec<OwnRule>,
+    /// Interfaces that are in containers' namespaces and may be ours: see [`Live::look_inside`].
+    pub inside: Vec<Inside>,
+}
+
+/// An interface in a container's namespace.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Inside {
+    /// The file that is the namespace.
+    pub namespace: PathBuf,
+    /// The namespace's number.
+    pub cookie: u64,
+    /// The name of the interface.
+    pub name: String,
+    /// The interface; `None` where it is not there.
+    pub link: Option<Link>,
 }
 
 impl Live {
@@ -40,12 +56,34 @@ impl Live {
             neighbours: route.neighbours()?,
             chains: netfilter.base_chains()?,
             own: netfilter.own_rules()?,
+            inside: Vec::new(),
         })
+    }
+
+    /// Looks for a plan's interfaces that lie on one of ours. Namespaces that cannot be opened are left out: whoever needs them
+    /// is refused.
+    pub fn look_inside(&mut self, plan: &Plan) {
+        let lying = plan.interfaces.iter().filter(|interface| interface.host_name().is_none());
+        self.inside = lying
+            .filter_map(|interface| {
+                let namespace = interface.namespace_path();
+                let name = &interface.name;
+                let look = || Ok::<_, NetlinkError>((cookie(), Socket::route()?.link(name)?));
+                let (cookie, link) = Namespace::open(&namespace).ok()?.within(look).ok()?.ok()?;
+                Some(Inside { namespace, cookie: cookie.ok()?, name: name.clone(), link })
+            })
+            .collect();
     }
 
     /// The interface of that name.
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|link| link.name == name)
+    }
+
+    /// What is known of a plan's interface that lies on one of ours.
+    pub fn inside(&self, interface: &Interface) -> Option<&Inside> {
+        let path = interface.namespace_path();
+        self.inside.iter().find(|inside| inside.namespace == path && inside.name == interface.name)
     }
 
     /// The name of the interface of that number.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::Mac;
+use crate::interface::{Interface, Parent};
 use crate::{Prefix, RuleSet};
 
 /// The version whose form a plan has.
@@ -66,8 +66,10 @@ pub struct Plan {
     pub dialect: Dialect,
     /// Bridges of the host.
     pub bridges: Vec<Bridge>,
-    /// Pairs of interfaces, one end on a bridge, the other in a container.
-    pub veths: Vec<Veth>,
+    /// Interfaces of the host that containers' interfaces lie on.
+    pub parents: Vec<Parent>,
+    /// Containers' interfaces.
+    pub interfaces: Vec<Interface>,
     /// Kernel settings.
     pub sysctls: Vec<Sysctl>,
     /// Rules.
@@ -97,49 +99,6 @@ pub struct Bridge {
     pub reason: String,
     /// The config field that it comes from.
     pub from: String,
-}
-
-/// A pair of interfaces.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Veth {
-    /// The end on the bridge.
-    pub host_name: String,
-    /// The bridge.
-    pub bridge: String,
-    /// The container's id and title.
-    pub container: (String, String),
-    /// The network's name.
-    pub network: String,
-    /// The end inside.
-    pub name: String,
-    /// MAC address of the end inside.
-    pub mac: Mac,
-    /// Addresses of the end inside.
-    pub addresses: Vec<Prefix>,
-    /// Default gateways, through this interface.
-    pub gateways: Vec<IpAddr>,
-    /// MTU of both ends.
-    pub mtu: u32,
-    /// Whether the bridge may send a packet back to where it came from.
-    pub hairpin: bool,
-    /// Process whose network namespace it is; 0 for none.
-    pub pid: u32,
-    /// File that is the network namespace; may be empty.
-    pub sandbox: String,
-    /// Why it is there.
-    pub reason: String,
-    /// The config field that it comes from.
-    pub from: String,
-}
-
-impl Veth {
-    /// The file that is the container's network namespace: that of its process, else the recorded one.
-    pub fn namespace_path(&self) -> std::path::PathBuf {
-        match self.pid {
-            0 => (&self.sandbox).into(),
-            pid => format!("/proc/{pid}/ns/net").into(),
-        }
-    }
 }
 
 /// A kernel setting.

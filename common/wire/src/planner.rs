@@ -4,8 +4,9 @@ use model::Finding;
 
 use crate::config::Configs;
 use crate::dialect::{docker_0_6, docker_1_2, docker_20_10, docker_28, own};
-use crate::plan::{Bridge, Port, Sysctl, Veth};
-use crate::resolve::{Ctr, Net, Resolved, Selection, Taken, hash, resolve};
+use crate::interface::{Interface, IpvlanMode, Joint, Lie, Parent};
+use crate::plan::{Bridge, Port, Sysctl};
+use crate::resolve::{Ctr, Net, Place, Resolved, Selection, Taken, hash, parents, resolve};
 use crate::{Daemon, Dialect, Family, Plan, RuleSet};
 
 /// What the configs imply in the form of a version.
@@ -30,7 +31,8 @@ pub fn plan_beside(
     let plan = Plan {
         dialect,
         bridges: resolved.nets.iter().map(|net| bridge(net, dialect)).collect(),
-        veths: resolved.ctrs.iter().flat_map(|ctr| veths(ctr, &resolved.nets, hairpin)).collect(),
+        parents: resolved.parents.iter().map(parent).collect(),
+        interfaces: resolved.ctrs.iter().flat_map(|ctr| interfaces(ctr, &resolved, hairpin)).collect(),
         sysctls: sysctls(&resolved, daemon, dialect),
         rules,
         ports: resolved.ctrs.iter().flat_map(host_ports).collect(),
@@ -57,12 +59,15 @@ fn hairpin(dialect: Dialect, daemon: &Daemon) -> bool {
     }
 }
 
+/// That of bridges which no record says anything else of.
+const MTU: u32 = 1500;
+
 fn bridge(net: &Net, dialect: Dialect) -> Bridge {
     Bridge {
         name: net.bridge.clone(),
         network: (net.name.clone(), net.id.clone()),
         addresses: [net.v4.filter(|_| !net.inhibit_ipv4), net.v6].into_iter().flatten().collect(),
-        mtu: net.mtu,
+        mtu: net.mtu.unwrap_or(MTU),
         broadcast: !matches!(dialect, Dialect::Docker06 | Dialect::Docker12),
         internal: net.internal,
         shared: net.shared,
@@ -76,32 +81,75 @@ pub fn veth_name(id: &str, network: &str) -> String {
     format!("veth{:07x}", hash(format!("{id}/{network}").as_bytes()) & 0xfff_ffff)
 }
 
-fn veths<'a>(ctr: &'a Ctr, nets: &'a [Net], hairpin: bool) -> impl Iterator<Item = Veth> + 'a {
-    ctr.places.iter().enumerate().map(move |(index, place)| {
-        let net = &nets[place.net];
-        let through = |family: Family| ctr.gateways[usize::from(family == Family::V6)] == Some(index);
-        let v4 = net.v4.filter(|_| place.v4.is_some() && through(Family::V4));
-        let v6 = net.v6.filter(|_| place.v6.is_some() && through(Family::V6));
-        Veth {
-            host_name: veth_name(&ctr.id, &net.name),
-            bridge: net.bridge.clone(),
-            container: (ctr.id.clone(), ctr.title.clone()),
-            network: net.name.clone(),
-            name: format!("eth{index}"),
-            mac: place.mac,
-            addresses: [place.v4, place.v6].into_iter().flatten().collect(),
-            gateways: [v4, v6].into_iter().flatten().map(|gateway| gateway.address).collect(),
-            mtu: net.mtu,
-            hairpin,
-            pid: ctr.pid,
-            sandbox: ctr.sandbox.clone(),
-            reason: format!("container '{}' is on network '{}'", ctr.title, net.name),
-            from: match place.recorded {
-                true => format!("NetworkSettings.Networks[\"{}\"]", net.name),
-                false => format!("HostConfig.NetworkMode; the address is the first one free in '{}'", net.name),
-            },
-        }
-    })
+fn parent(net: &Net) -> Parent {
+    Parent {
+        name: net.bridge.clone(),
+        network: (net.name.clone(), net.id.clone()),
+        kind: parents::kind(net),
+        reason: format!("containers of network '{}' lie on it", net.name),
+        from: match net.has_own_parent {
+            true => format!("{}: no parent is given", net.from),
+            false => format!("{}: parent", net.from),
+        },
+    }
+}
+
+/// A container's interfaces in their order.
+fn interfaces(ctr: &Ctr, resolved: &Resolved, hairpin: bool) -> Vec<Interface> {
+    let on_bridges = ctr.places.iter().enumerate().map(|(index, place)| {
+        let net = &resolved.nets[place.net];
+        let (host_name, bridge) = (veth_name(&ctr.id, &net.name), net.bridge.clone());
+        let joint = Joint::Pair { host_name, bridge, hairpin };
+        Interface { mtu: Some(net.mtu.unwrap_or(MTU)), ..interface(ctr, place, net, joint, ctr.gateways, index) }
+    });
+    let on_parents = ctr.lying.iter().enumerate().filter_map(|(index, place)| {
+        let net = &resolved.parents[place.net];
+        let lie = net.lie?;
+        let joint = Joint::On { parent: net.bridge.clone(), lie };
+        let made = interface(ctr, place, net, joint, ctr.lying_gateways, index);
+        Some(match lie {
+            Lie::Macvlan(_) => made,
+            // Docker leads everything out by the interface itself where the host routes for it (ipvlan_joinleave.go).
+            Lie::Ipvlan(IpvlanMode::L2, _) => Interface { mac: None, ..made },
+            Lie::Ipvlan(..) => Interface { mac: None, straight: !net.internal, gateways: Vec::new(), ..made },
+        })
+    });
+    let mut all: Vec<Interface> = on_bridges.chain(on_parents).collect();
+    let number =
+        |interface: &Interface| interface.name.strip_prefix("eth").and_then(|digits| digits.parse::<u32>().ok());
+    all.sort_by_key(number);
+    all
+}
+
+fn interface(
+    ctr: &Ctr,
+    place: &Place,
+    net: &Net,
+    joint: Joint,
+    gateways: [Option<usize>; 2],
+    index: usize,
+) -> Interface {
+    let through = |family: Family| gateways[usize::from(family == Family::V6)] == Some(index);
+    let v4 = net.v4.filter(|_| place.v4.is_some() && through(Family::V4));
+    let v6 = net.v6.filter(|_| place.v6.is_some() && through(Family::V6));
+    Interface {
+        joint,
+        container: (ctr.id.clone(), ctr.title.clone()),
+        network: net.name.clone(),
+        name: format!("eth{}", place.number),
+        mac: Some(place.mac),
+        addresses: [place.v4, place.v6].into_iter().flatten().collect(),
+        gateways: [v4, v6].into_iter().flatten().map(|gateway| gateway.address).collect(),
+        straight: false,
+        mtu: net.mtu,
+        pid: ctr.pid,
+        sandbox: ctr.sandbox.clone(),
+        reason: format!("container '{}' is on network '{}'", ctr.title, net.name),
+        from: match place.recorded {
+            true => format!("NetworkSettings.Networks[\"{}\"]", net.name),
+            false => format!("HostConfig.NetworkMode; the address is the first one free in '{}'", net.name),
+        },
+    }
 }
 
 fn host_ports(ctr: &Ctr) -> impl Iterator<Item = Port> + '_ {
@@ -130,7 +178,9 @@ fn sysctls(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> Vec<Sysctl
         let (value, reason, from) = (value.to_owned(), reason.to_owned(), from.to_owned());
         all.push(Sysctl { container: None, key, value, reason, from });
     };
-    if dialect != Dialect::Docker06 && daemon.ip_forward != Some(false) {
+    // A daemon switches it on as it starts.
+    let forwards = dialect != Dialect::Own || !resolved.nets.is_empty();
+    if dialect != Dialect::Docker06 && forwards && daemon.ip_forward != Some(false) {
         host("net/ipv4/ip_forward".into(), "1", "packets pass between containers and the outside", "--ip-forward");
     }
     if matches!(dialect, Dialect::Docker06 | Dialect::Docker12) {
@@ -150,16 +200,17 @@ fn sysctls(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> Vec<Sysctl
             host(key, "1", "ports published on 127.0.0.1 are reached without a proxy", "--userland-proxy");
         }
     }
-    for (ctr, place) in resolved.ctrs.iter().flat_map(|ctr| ctr.places.iter().map(move |place| (ctr, place))) {
-        let index = ctr.places.iter().position(|other| other == place).unwrap_or(0);
-        let off = if place.v6.is_some() { "0" } else { "1" };
-        all.push(Sysctl {
-            container: Some(ctr.id.clone()),
-            key: format!("net/ipv6/conf/eth{index}/disable_ipv6"),
-            value: off.to_owned(),
-            reason: "IPv6 inside only where the network has it".to_owned(),
-            from: format!("{}: EnableIPv6", resolved.nets[place.net].from),
-        });
+    for ctr in &resolved.ctrs {
+        let on_bridges = ctr.places.iter().map(|place| (place, &resolved.nets[place.net]));
+        for (place, net) in on_bridges.chain(ctr.lying.iter().map(|place| (place, &resolved.parents[place.net]))) {
+            all.push(Sysctl {
+                container: Some(ctr.id.clone()),
+                key: format!("net/ipv6/conf/eth{}/disable_ipv6", place.number),
+                value: if place.v6.is_some() { "0" } else { "1" }.to_owned(),
+                reason: "IPv6 inside only where the network has it".to_owned(),
+                from: format!("{}: EnableIPv6", net.from),
+            });
+        }
     }
     all.dedup();
     let mut seen = std::collections::BTreeSet::new();

@@ -3,12 +3,13 @@
 mod giver;
 mod networks;
 mod order;
+pub(crate) mod parents;
 mod ports;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
-use model::{Finding, Protocol};
+use model::{Finding, Protocol, Timestamp};
 
 use giver::Giver;
 use networks::networks;
@@ -17,6 +18,7 @@ pub(crate) use order::Time;
 use ports::{exposed, ports};
 
 use crate::config::{Configs, Container, Endpoint, GatewayMode, Mac, Mode, Publish};
+use crate::interface::Lie;
 use crate::{Daemon, Dialect, Family, Prefix};
 
 /// Which containers are meant.
@@ -46,6 +48,8 @@ pub struct Taken {
 pub(crate) struct Net {
     pub name: String,
     pub id: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     pub bridge: String,
     pub v4: Option<Prefix>,
     pub v6: Option<Prefix>,
@@ -55,7 +59,7 @@ pub(crate) struct Net {
     pub shared: bool,
     pub icc: bool,
     pub masquerade: bool,
-    pub mtu: u32,
+    pub mtu: Option<u32>,
     pub source_ip: Option<IpAddr>,
     pub host_ip: Option<IpAddr>,
     /// Whether the bridge has no IPv4 address of its own.
@@ -65,6 +69,12 @@ pub(crate) struct Net {
     /// Interfaces by which they are open anyway.
     pub trusted: Vec<String>,
     pub modes: [GatewayMode; 2],
+    /// How containers' interfaces lie on the host's, which `bridge` names then.
+    pub lie: Option<Lie>,
+    /// Whether that one is of this network alone, and leads nowhere.
+    pub has_own_parent: bool,
+    /// Addresses that are others'.
+    pub reserved: Vec<IpAddr>,
     pub from: String,
 }
 
@@ -91,10 +101,14 @@ pub(crate) struct Ctr {
     pub running: bool,
     pub pid: u32,
     pub sandbox: String,
-    /// In the order of its interfaces.
+    /// On bridges, in the order of its interfaces.
     pub places: Vec<Place>,
     /// Index into `places` of the one with the gateway, for each family.
     pub gateways: [Option<usize>; 2],
+    /// On parents, likewise.
+    pub lying: Vec<Place>,
+    /// Index into `lying` of the one with the gateway.
+    pub lying_gateways: [Option<usize>; 2],
     pub ports: Vec<Open>,
     pub exposed: Vec<(u16, Protocol)>,
 }
@@ -102,8 +116,10 @@ pub(crate) struct Ctr {
 /// An endpoint with nothing left open.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Place {
-    /// Index into the networks.
+    /// Index into the networks: those with bridges, or those with parents.
     pub net: usize,
+    /// The number of its interface.
+    pub number: usize,
     pub v4: Option<Prefix>,
     pub v6: Option<Prefix>,
     pub mac: Mac,
@@ -149,7 +165,10 @@ pub(crate) struct Open {
 /// Networks in the order in which they were made, containers in the order in which they were started.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Resolved {
+    /// Those with bridges.
     pub nets: Vec<Net>,
+    /// Those with parents.
+    pub parents: Vec<Net>,
     pub ctrs: Vec<Ctr>,
 }
 
@@ -182,18 +201,24 @@ pub(crate) fn resolve(
     let order = Order::of(configs);
     let mut nets = networks(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)), &mut findings);
     nets.iter_mut().for_each(|net| net.shared = taken.shared.contains(&net.bridge));
-    let mut giver = Giver::new(configs, &chosen, &nets, dialect, taken);
+    let on_parents = parents::parents(configs, daemon, dialect, &chosen, matches!(selection, Selection::Named(_)));
+    let all: Vec<&Net> = nets.iter().chain(&on_parents).collect();
+    let mut giver = Giver::new(configs, &chosen, &all, dialect, taken);
     let places: Vec<_> = chosen
         .iter()
         .map(|container| {
-            let mut places = places(container, &nets, &mut giver, &mut findings);
-            places.iter_mut().for_each(|place| place.joined = order.of_end(container, &nets[place.net].name));
+            let mut places = places(container, [&nets, &on_parents], &mut giver, &mut findings);
+            places[0].iter_mut().for_each(|place| place.joined = order.of_end(container, &nets[place.net].name));
             places
         })
         .collect();
-    let ctrs = chosen.iter().zip(places).map(|(container, places)| {
+    let ctrs = chosen.iter().zip(places).map(|(container, [places, lying])| {
         let places = link(container, places, &chosen, configs, &nets, &mut findings);
-        let gateways = gateways(container, &places, &nets, dialect);
+        let on_bridges = places.iter().map(|place| (place, &nets[place.net]));
+        let all: Vec<_> = on_bridges.chain(lying.iter().map(|place| (place, &on_parents[place.net]))).collect();
+        let through = gateways(container, &all, dialect);
+        let gateways = through.map(|at| at.filter(|at| *at < places.len()));
+        let lying_gateways = through.map(|at| at?.checked_sub(places.len()));
         let through = gateways.map(|at| at.map(|at| (&places[at], &nets[places[at].net])));
         let ports = ports(container, through, daemon, dialect, &mut giver);
         Ctr {
@@ -204,11 +229,13 @@ pub(crate) fn resolve(
             sandbox: container.sandbox.clone(),
             places,
             gateways,
+            lying,
+            lying_gateways,
             ports,
             exposed: exposed(container),
         }
     });
-    (Resolved { ctrs: ctrs.collect(), nets: nets.clone() }, findings)
+    (Resolved { ctrs: ctrs.collect(), nets: nets.clone(), parents: on_parents.clone() }, findings)
 }
 
 /// Containers that are meant, in the order in which they were started.
@@ -232,35 +259,43 @@ fn choose<'a>(configs: &'a Configs, selection: &Selection, findings: &mut Vec<Fi
     chosen
 }
 
-/// Where the container is attached: the network that it asked for first, the others by name.
-fn places(container: &Container, nets: &[Net], giver: &mut Giver, findings: &mut Vec<Finding>) -> Vec<Place> {
+/// Where the container is attached, on each kind of network: the one that it asked for first, the others by name.
+fn places(container: &Container, nets: [&[Net]; 2], giver: &mut Giver, findings: &mut Vec<Finding>) -> [Vec<Place>; 2] {
     let own = match &container.mode {
         Mode::Default => "bridge",
         Mode::Named(name) => name,
-        Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
+        Mode::Host | Mode::None | Mode::Container(_) => return Default::default(),
     };
     let mut endpoints: Vec<&Endpoint> = container.endpoints.iter().collect();
     // Modes name a network by name or by id; an endpoint without an id has an empty one.
     let first = |end: &Endpoint| end.network == own || end.network_id == own;
     endpoints.sort_by_key(|end| (!first(end), end.network.clone()));
-    endpoints.into_iter().filter_map(|end| place(container, end, nets, giver, findings)).collect()
+    let mut places: [Vec<Place>; 2] = Default::default();
+    for end in endpoints {
+        let is = |net: &Net| net.name == end.network || (!net.id.is_empty() && net.id == end.network);
+        let number = places.iter().map(Vec::len).sum();
+        match nets.map(|nets| nets.iter().position(is)) {
+            [Some(net), _] => places[0].push(place(container, end, (net, &nets[0][net]), number, giver, findings)),
+            [None, Some(net)] => places[1].push(place(container, end, (net, &nets[1][net]), number, giver, findings)),
+            [None, None] => {
+                let detail = format!("its network '{}' is of no kind that is planned; left out", end.network);
+                findings
+                    .push(Finding::new("no-such-network", detail).about(format!("container {}", container.title())));
+            }
+        }
+    }
+    places
 }
 
 fn place(
     container: &Container,
     end: &Endpoint,
-    nets: &[Net],
+    (index, net): (usize, &Net),
+    number: usize,
     giver: &mut Giver,
     findings: &mut Vec<Finding>,
-) -> Option<Place> {
+) -> Place {
     let subject = format!("container {}", container.title());
-    let found = nets.iter().position(|net| net.name == end.network || (!net.id.is_empty() && net.id == end.network));
-    let Some(index) = found else {
-        let detail = format!("its network '{}' is no bridge network; left out", end.network);
-        findings.push(Finding::new("no-bridge-network", detail).about(subject));
-        return None;
-    };
-    let net = &nets[index];
     let recorded = end.address.is_some();
     // An address that was only asked for has no length of its own.
     let asked = end.address.map(|prefix| Prefix { length: net.v4.map_or(prefix.length, |v4| v4.length), ..prefix });
@@ -276,7 +311,7 @@ fn place(
             .and_then(|(v6, length)| Prefix::new(from_mac(v6, mac), length))
     });
     let v6 = v6.map(|prefix| Prefix { length: net.v6.map_or(prefix.length, |v6| v6.length), ..prefix });
-    Some(Place { net: index, v4, v6, mac, recorded, joined: (None, false), links: Vec::new() })
+    Place { net: index, number, v4, v6, mac, recorded, joined: (None, false), links: Vec::new() }
 }
 
 /// Docker's MAC address: 02:42 and the IPv4 address (libnetwork, netutils/utils.go, GenerateMACFromIP).
@@ -321,22 +356,23 @@ fn link(
     places
 }
 
-/// The networks with the gateways: not internal, of the highest priority, first by name (libnetwork, sandbox.go, Less).
+/// The networks with the gateways: not internal, with both families, first by name (moby v20.10.24 libnetwork/sandbox.go,
+/// Less).
 ///
-/// From 28 on each family has its own, and a network with both goes first (v28.5.2 libnetwork/default_gateway.go,
+/// From 28 on each family has its own, and the highest priority goes first (v28.5.2 libnetwork/default_gateway.go,
 /// selectGatewayEndpoint); internal ones have none.
-fn gateways(container: &Container, places: &[Place], nets: &[Net], dialect: Dialect) -> [Option<usize>; 2] {
-    let ordered = || places.iter().enumerate().map(|(index, place)| (index, &nets[place.net]));
+fn gateways(container: &Container, places: &[(&Place, &Net)], dialect: Dialect) -> [Option<usize>; 2] {
+    let ordered = || places.iter().enumerate().map(|(index, (_, net))| (index, *net));
+    let gives =
+        |index: usize, net: &Net, family| net.gateway(family).is_some() && places[index].0.address(family).is_some();
     if !matches!(dialect, Dialect::Docker28 | Dialect::Own) {
-        let first = ordered().min_by_key(|(_, net)| (net.internal, net.name.clone())).map(|(index, _)| index);
-        return [first; 2];
+        let both = |index: usize, net: &Net| [Family::V4, Family::V6].iter().all(|family| gives(index, net, *family));
+        let first = ordered().min_by_key(|(index, net)| (net.internal, !both(*index, net), net.name.clone()));
+        return [first.map(|(index, _)| index); 2];
     }
     let priority =
         |net: &Net| container.endpoints.iter().find(|end| end.network == net.name).map_or(0, |end| end.priority);
-    let has = |index: usize, family: Family| {
-        let net = &nets[places[index].net];
-        !net.internal && net.gateway(family).is_some() && places[index].address(family).is_some()
-    };
+    let has = |index: usize, family: Family| !places[index].1.internal && gives(index, places[index].1, family);
     let both = |index: usize| [Family::V4, Family::V6].iter().filter(|family| has(index, **family)).count();
     let mut order: Vec<_> = ordered().collect();
     order.sort_by_key(|(index, net)| (-priority(net), net.internal, 2 - both(*index), net.name.clone()));

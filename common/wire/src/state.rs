@@ -47,6 +47,19 @@ pub enum Undo {
         /// The address that it was given, by which it is ours.
         mac: Mac,
     },
+    /// Removes an interface that lies on one of ours from the container's namespace.
+    Lying {
+        /// The file that is the namespace.
+        namespace: PathBuf,
+        /// The namespace's number, by which it is that one and no later one.
+        cookie: u64,
+        /// The interface's name.
+        name: String,
+        /// `macvlan` or `ipvlan`.
+        kind: String,
+        /// The address that it was given; `None` for that of its parent.
+        mac: Option<Mac>,
+    },
     /// Takes an address from an interface that was there before.
     Address {
         /// The interface.

@@ -185,7 +185,7 @@ fn what_runs_and_was_taken_from_its_network_is_on_none() {
         "NetworkSettings": { "SandboxID": "1f", "SandboxKey": "/var/run/docker/netns/1f", "Ports": {}, "Networks": {} } }]);
     let (configs, _) = wire::inspect::read(&detached);
     let (plan, _) = wire::plan(&configs, &Daemon::default(), Dialect::Docker28, &Selection::Live);
-    assert!(plan.veths.is_empty() && plan.ports.is_empty());
+    assert!(plan.interfaces.is_empty() && plan.ports.is_empty());
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn every_thing_of_a_plan_says_why_and_where_from() {
     for dialect in Dialect::ALL {
         let (plan, _) = wire::plan(&configs, &Daemon::default(), dialect, &Selection::Live);
         let value = wire::render::json::value(&plan);
-        for key in ["bridges", "veths", "sysctls", "ports", "rules"] {
+        for key in ["bridges", "parents", "veths", "lying", "sysctls", "ports", "rules"] {
             for thing in value[key].as_array().unwrap() {
                 let said = |key: &str| thing[key].as_str().is_some_and(|text| !text.is_empty());
                 assert!(said("reason") && said("from"), "{thing}");

@@ -55,9 +55,11 @@ fn said(table: &str, rule: &str, plan: &Plan) -> String {
     let words: Vec<&str> = rule.split(' ').collect();
     let after = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
     let owner = |address: &str| {
-        let of = |veth: &&wire::Veth| veth.addresses.iter().any(|prefix| prefix.address.to_string() == address);
-        plan.veths.iter().find(of).map_or("no running container has that address".to_owned(), |veth| {
-            format!("container '{}' does not publish it", veth.container.1)
+        let of = |interface: &&wire::Interface| {
+            interface.addresses.iter().any(|prefix| prefix.address.to_string() == address)
+        };
+        plan.interfaces.iter().find(of).map_or("no running container has that address".to_owned(), |interface| {
+            format!("container '{}' does not publish it", interface.container.1)
         })
     };
     let protocol = after("-p").unwrap_or("all");

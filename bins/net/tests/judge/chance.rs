@@ -32,6 +32,8 @@ struct Chance {
     networks: Vec<Network>,
     containers: Vec<Container>,
     named: usize,
+    /// The container that was started last.
+    last: String,
     port: u64,
 }
 
@@ -55,7 +57,7 @@ impl Chance {
     fn new(number: u64, is_28: bool) -> Chance {
         let state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let (networks, containers) = (Vec::new(), Vec::new());
-        Chance { state, is_28, ipv6: false, networks, containers, named: 0, port: 8000 }
+        Chance { state, is_28, ipv6: false, networks, containers, named: 0, last: String::new(), port: 8000 }
     }
 
     /// A number below `end` (xorshift).
@@ -184,6 +186,7 @@ impl Chance {
             words.push(format!("--expose {}{}", 50 + self.below(9), self.one_of(PROTOCOLS)));
         }
         let published = self.ports(&mut words);
+        self.last.clone_from(&name);
         self.containers.push(Container {
             name,
             network,
@@ -218,12 +221,13 @@ impl Chance {
         count > 0
     }
 
-    /// Ports of a container whose gateway moves get their rules anew, in an order that no record tells: none here moves.
+    /// When a container was connected no record tells: here it is the one that was started last. Ports of one whose gateway
+    /// moves get their rules anew, in an order that no record tells: none here moves.
     fn connect(&mut self) -> Option<String> {
         if self.containers.is_empty() || self.networks.is_empty() {
             return None;
         }
-        let at = self.below(self.containers.len() as u64) as usize;
+        let at = self.containers.iter().position(|container| container.name == self.last)?;
         let network = self.below(self.networks.len() as u64) as usize;
         let name = self.networks[network].name.clone();
         let container = &mut self.containers[at];
@@ -258,9 +262,13 @@ impl Chance {
             }
             _ if !container.running => {
                 container.running = true;
+                self.last.clone_from(name);
                 Some(format!("start {name}"))
             }
-            "restart" => Some(format!("restart -t 0 {name}")),
+            "restart" => {
+                self.last.clone_from(name);
+                Some(format!("restart -t 0 {name}"))
+            }
             _ => None,
         }
     }

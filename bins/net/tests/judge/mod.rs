@@ -121,7 +121,7 @@ fn parts(rule: &str) -> Vec<String> {
 }
 
 /// What docker says of everything that it has.
-fn inspect(daemon: &Dockerd) -> String {
+pub fn inspect(daemon: &Dockerd) -> String {
     let listed = |args: &[&str]| daemon.docker(args).lines().map(str::to_owned).collect::<Vec<_>>();
     let containers = listed(&["ps", "-aq", "--no-trunc"]);
     let networks = listed(&["network", "ls", "-q", "--no-trunc"]);

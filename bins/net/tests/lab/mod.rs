@@ -144,6 +144,10 @@ impl Lab {
         for line in ["addr add 192.0.2.9/24 dev up1", "link set up1 up", "route add 172.16.0.0/12 via 192.0.2.1"] {
             run(&format!("nsenter -t {pid} -n ip {line}"));
         }
+        // The kernel may take a second to notice that a link is up (linux/net/core/link_watch.c).
+        while !run("ip -o link show up0").contains("state UP") {
+            thread::sleep(Duration::from_millis(20));
+        }
         Lab { outside, state: tempfile::tempdir().unwrap() }
     }
 

@@ -22,8 +22,8 @@ pub(super) fn ask(plan: &Plan, live: &mut Live, state: &State, route: &Socket) -
     let known: BTreeSet<(u32, IpAddr)> = live.neighbours.iter().map(|n| (n.by, n.address)).collect();
     let mut asked = Vec::new();
     let mut patience = VIRTUAL;
-    for veth in plan.veths.iter().filter(|veth| !is_up(state, &veth.container.0)) {
-        let Some(bridge) = live.link(&veth.bridge) else { continue };
+    for interface in plan.interfaces.iter().filter(|interface| !is_up(state, &interface.container.0)) {
+        let Some(bridge) = live.link(interface.on()) else { continue };
         let ports = live.links.iter().filter(|link| link.master == Some(bridge.index) && link.up);
         let others: Vec<&Link> = ports.filter(|link| !is_ours(link, state)).collect();
         if others.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn ask(plan: &Plan, live: &mut Live, state: &State, route: &Socket) -
         if others.iter().any(|link| link.kind.is_empty()) {
             patience = CABLE;
         }
-        asked.extend(veth.addresses.iter().map(|prefix| (bridge.index, prefix.address)));
+        asked.extend(interface.addresses.iter().map(|prefix| (bridge.index, prefix.address)));
     }
     asked.retain(|one| !known.contains(one));
     if asked.is_empty() {

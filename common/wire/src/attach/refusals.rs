@@ -7,12 +7,13 @@ use model::Protocol;
 use super::{AttachError, is_up};
 use crate::change::{ChangeError, Changes, Conflict, Step, target};
 use crate::config::Configs;
+use crate::interface::{Interface, Joint, ParentKind};
 use crate::live::{self, Live};
 use crate::namespace::Namespace;
 use crate::netlink::link::Neighbour;
 use crate::netlink::{NetlinkError, Socket};
 use crate::render::rows::mac;
-use crate::state::State;
+use crate::state::{State, Undo};
 use crate::{Family, Plan, Port};
 
 /// What stands against bringing up, besides what the comparison found.
@@ -27,16 +28,31 @@ pub(super) fn refusals(plan: &Plan, configs: &Configs, changes: &Changes, live: 
 /// Kinds of interfaces that are to be made and that this kernel does not have.
 pub(super) fn missing_kinds(steps: &[Step], route: &Socket) -> Result<Vec<Conflict>, NetlinkError> {
     let mut all = Vec::new();
-    let bridge = steps.iter().find(|step| matches!(step, Step::Bridge { .. }));
-    let veth = steps.iter().find(|step| matches!(step, Step::Veth { .. }));
-    for (kind, step) in [("bridge", bridge), ("veth", veth)] {
-        let Some(step) = step else { continue };
+    let mut asked = BTreeSet::new();
+    for step in steps {
+        let Some(kind) = kind(step).filter(|kind| asked.insert(*kind)) else { continue };
         if !route.knows(kind)? {
             let advice = format!("modprobe {kind}, or a kernel that has it");
             all.push(Conflict(format!("cannot {step}: this kernel has no interfaces of kind '{kind}' ({advice})")));
         }
     }
     Ok(all)
+}
+
+/// The kernel's word for the interface that a step makes.
+fn kind(step: &Step) -> Option<&'static str> {
+    match step {
+        Step::Bridge { .. } => Some("bridge"),
+        Step::Parent { parent, .. } => match parent.kind {
+            ParentKind::Vlan { .. } => Some("vlan"),
+            ParentKind::Dummy | ParentKind::Given => Some("dummy"),
+        },
+        Step::Attach { interface, .. } => match interface.joint {
+            Joint::Pair { .. } => Some("veth"),
+            Joint::On { lie, .. } => Some(lie.kind()),
+        },
+        _ => None,
+    }
 }
 
 /// What this kernel lacks for rules that it refused; `None` where it lacks nothing, or refused something else.
@@ -57,16 +73,17 @@ pub(super) fn missing_modules(error: &ChangeError, steps: &[Step], netfilter: &S
 fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
     let host = Namespace::current();
     for step in &changes.steps {
-        let Step::Veth { veth, .. } = step else { continue };
-        let title = &veth.container.1;
-        match target(veth) {
-            Err(_) if veth.pid == 0 && veth.sandbox.is_empty() => {
+        let Step::Attach { interface, .. } = step else { continue };
+        let title = &interface.container.1;
+        match target(interface) {
+            Err(_) if interface.pid == 0 && interface.sandbox.is_empty() => {
                 all.push(Conflict(format!(
                     "container '{title}' has no process and no network namespace to be attached"
                 )));
             }
             Err(error) => {
-                let place = if veth.pid == 0 { veth.sandbox.clone() } else { format!("process {}", veth.pid) };
+                let place =
+                    if interface.pid == 0 { interface.sandbox.clone() } else { format!("process {}", interface.pid) };
                 all.push(Conflict(format!(
                     "container '{title}': cannot open the network namespace of {place}: {error}"
                 )));
@@ -78,15 +95,25 @@ fn namespaces(all: &mut Vec<Conflict>, changes: &Changes) {
                 )));
             }
             Ok(inside) => {
-                let name = veth.name.clone();
+                let name = interface.name.clone();
                 let there = inside.within(move || Socket::route().and_then(|route| route.index(&name)));
-                let half_made =
-                    changes.steps.iter().any(|step| matches!(step, Step::Remove { link } if *link == veth.host_name));
+                let half_made = changes.steps.iter().any(|step| is_removal(step, interface));
                 if let (Ok(Ok(Some(_))), false) = (there, half_made) {
-                    all.push(Conflict(format!("container '{title}' has an interface '{}' already", veth.name)));
+                    all.push(Conflict(format!("container '{title}' has an interface '{}' already", interface.name)));
                 }
             }
         }
+    }
+}
+
+/// Whether a step removes what is left of an interface, half made.
+fn is_removal(step: &Step, interface: &Interface) -> bool {
+    match step {
+        Step::Remove { link } => interface.host_name() == Some(link),
+        Step::RemoveInside { lying: Undo::Lying { namespace, name, .. } } => {
+            *namespace == interface.namespace_path() && *name == interface.name
+        }
+        _ => false,
     }
 }
 
@@ -138,11 +165,12 @@ fn bind(port: &Port) -> String {
 
 fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &Changes, live: &Live) {
     for step in &changes.steps {
-        let Step::Veth { veth, .. } = step else { continue };
-        let title = &veth.container.1;
-        for address in veth.addresses.iter().map(|prefix| prefix.address) {
-            let other = plan.veths.iter().find(|other| {
-                other.container.0 != veth.container.0 && other.addresses.iter().any(|prefix| prefix.address == address)
+        let Step::Attach { interface, .. } = step else { continue };
+        let title = &interface.container.1;
+        for address in interface.addresses.iter().map(|prefix| prefix.address) {
+            let other = plan.interfaces.iter().find(|other| {
+                other.container.0 != interface.container.0
+                    && other.addresses.iter().any(|prefix| prefix.address == address)
             });
             if let Some(other) = other {
                 all.push(Conflict(format!(
@@ -154,11 +182,11 @@ fn addresses(all: &mut Vec<Conflict>, plan: &Plan, configs: &Configs, changes: &
                 let by = live.name(*index);
                 all.push(Conflict(format!("address {address} is wanted by container '{title}' and is that of '{by}'")));
             }
-            let bridge = live.link(&veth.bridge).map(|link| link.index);
-            let other = |n: &&Neighbour| Some(n.by) == bridge && n.address == address && n.mac != veth.mac;
+            let bridge = live.link(interface.on()).map(|link| link.index);
+            let other = |n: &&Neighbour| Some(n.by) == bridge && n.address == address && Some(n.mac) != interface.mac;
             let heard = live.neighbours.iter().find(other);
-            if let Some(other) = heard.filter(|_| configs.container(&veth.container.0).is_some()) {
-                let (bridge, by) = (&veth.bridge, mac(other.mac));
+            if let Some(other) = heard.filter(|_| configs.container(&interface.container.0).is_some()) {
+                let (bridge, by) = (interface.on(), mac(other.mac));
                 all.push(Conflict(format!(
                     "address {address} is wanted by container '{title}' and in use on bridge '{bridge}' by {by}"
                 )));

@@ -6,12 +6,13 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::config::Mac;
 use crate::dialect::{Spot, Why, from_bridge, rule, to_bridge};
+use crate::interface::Interface;
 use crate::live::{Live, sysctl};
 use crate::netlink::nft;
 use crate::state::{State, Undo};
-use crate::{Bridge, Family, Match, Plan, RuleSet, Sysctl, Table, Target, Veth};
+use crate::{Bridge, Family, Match, Plan, RuleSet, Sysctl, Table, Target};
 
-use super::{Guards, Step};
+use super::{Guards, Step, lying};
 
 /// Something that stands against the plan. Nothing is changed where there is one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,12 +36,12 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn step(&mut self, step: Step, undo: Option<Undo>) {
+    pub(super) fn step(&mut self, step: Step, undo: Option<Undo>) {
         self.steps.push(step);
         self.undo.extend(undo);
     }
 
-    fn conflict(&mut self, text: impl Into<String>) {
+    pub(super) fn conflict(&mut self, text: impl Into<String>) {
         self.conflicts.push(Conflict(text.into()));
     }
 }
@@ -63,7 +64,13 @@ pub fn compare(plan: &Plan, live: &Live, state: &State, guards: &Guards) -> Chan
     for link in &guards.unzoned {
         changes.step(Step::Zone { link: link.clone() }, Some(Undo::Zone { link: link.clone() }));
     }
-    plan.veths.iter().for_each(|veth| self::veth(&mut changes, veth, plan, live, state));
+    plan.parents.iter().for_each(|parent| lying::parent(&mut changes, parent, live, state));
+    for interface in &plan.interfaces {
+        match interface.host_name() {
+            Some(name) => pair(&mut changes, interface, name, plan, live, state),
+            None => lying::interface(&mut changes, interface, plan, live, state),
+        }
+    }
     stale(&mut changes, plan, live, state);
     changes
 }
@@ -158,7 +165,7 @@ fn overlaps(changes: &mut Changes, bridge: &Bridge, wanted: crate::Prefix, live:
     }
 }
 
-fn is_ours(state: &State, name: &str, mac: Option<Mac>) -> bool {
+pub(super) fn is_ours(state: &State, name: &str, mac: Option<Mac>) -> bool {
     let ours = |undo: &Undo| matches!(undo, Undo::Link { name: made, mac: with } if made == name && Some(*with) == mac);
     state.undo.iter().any(ours)
 }
@@ -227,11 +234,11 @@ fn accept(changes: &mut Changes, program: &str, plan: &Plan, state: &State) {
     for bridge in plan.bridges.iter().filter(|bridge| !bridge.shared) {
         conditions.extend(["-i", "-o"].map(|way| format!("{way} {}", bridge.name)));
     }
-    let shared = |veth: &&Veth| plan.bridges.iter().any(|bridge| bridge.shared && bridge.name == veth.bridge);
-    for veth in plan.veths.iter().filter(shared) {
+    let shared = |veth: &&Interface| plan.bridges.iter().any(|bridge| bridge.shared && bridge.name == veth.on());
+    for veth in plan.interfaces.iter().filter(shared) {
         let same = veth.addresses.iter().filter(|prefix| prefix.is_ipv4() == program.starts_with("iptables"));
         for address in same.map(|prefix| prefix.address) {
-            let bridge = &veth.bridge;
+            let bridge = veth.on();
             conditions.push(format!("-s {address} -i {bridge} ! -o {bridge}"));
             conditions.push(format!("-d {address} -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED"));
             conditions.push(format!("-d {address} -o {bridge} -m conntrack --ctstate DNAT"));
@@ -252,39 +259,44 @@ fn accept(changes: &mut Changes, program: &str, plan: &Plan, state: &State) {
     }
 }
 
-fn veth(changes: &mut Changes, veth: &Veth, plan: &Plan, live: &Live, state: &State) {
+fn pair(changes: &mut Changes, interface: &Interface, name: &str, plan: &Plan, live: &Live, state: &State) {
     let half = |link: &&crate::netlink::link::Link| !state.complete && is_ours(state, &link.name, link.mac);
-    if live.link(&veth.host_name).filter(half).is_some() {
-        changes.steps.push(Step::Remove { link: veth.host_name.clone() });
+    if live.link(name).filter(half).is_some() {
+        changes.steps.push(Step::Remove { link: name.to_owned() });
     }
-    match live.link(&veth.host_name).filter(|link| !half(link)) {
+    match live.link(name).filter(|link| !half(link)) {
         Some(link) if is_ours(state, &link.name, link.mac) => {}
-        Some(_) => {
-            changes.conflict(format!("container '{}' needs '{}', which is there", veth.container.1, veth.host_name))
-        }
+        Some(_) => changes.conflict(format!("container '{}' needs '{name}', which is there", interface.container.1)),
         None => {
             let mac = random_mac();
-            let undo = Undo::Link { name: veth.host_name.clone(), mac };
-            let inside = plan.sysctls.iter().filter(|s| s.container.as_deref() == Some(&veth.container.0));
-            let own = inside.filter(|setting| is_of(setting, &veth.name));
-            let sysctls = own.map(|setting| (setting.key.clone(), setting.value.clone())).collect();
-            changes.step(Step::Veth { veth: Box::new(veth.clone()), mac, sysctls }, Some(undo));
+            let undo = Undo::Link { name: name.to_owned(), mac };
+            changes.step(attach(interface, mac, plan), Some(undo));
         }
     }
+}
+
+pub(super) fn attach(interface: &Interface, mac: Mac, plan: &Plan) -> Step {
+    let inside = plan.sysctls.iter().filter(|s| s.container.as_deref() == Some(&interface.container.0));
+    let own = inside.filter(|setting| is_of(setting, &interface.name));
+    let sysctls = own.map(|setting| (setting.key.clone(), setting.value.clone())).collect();
+    Step::Attach { interface: Box::new(interface.clone()), mac, sysctls }
 }
 
 /// Interfaces that are up by us and not in the plan.
 fn stale(changes: &mut Changes, plan: &Plan, live: &Live, state: &State) {
     let wanted = |name: &str| {
-        plan.bridges.iter().any(|bridge| bridge.name == name) || plan.veths.iter().any(|veth| veth.host_name == name)
+        plan.bridges.iter().any(|bridge| bridge.name == name)
+            || plan.parents.iter().any(|parent| parent.name == name)
+            || plan.interfaces.iter().any(|interface| interface.host_name() == Some(name))
     };
+    lying::stale(changes, plan, state);
     let ours = live.links.iter().filter(|link| is_ours(state, &link.name, link.mac));
     let unwanted = ours.filter(|link| !wanted(&link.name));
     changes.steps.extend(unwanted.map(|link| Step::Remove { link: link.name.clone() }));
 }
 
 /// Ours alone: locally administered, as docker's begin.
-fn random_mac() -> Mac {
+pub(super) fn random_mac() -> Mac {
     let bytes = RandomState::new().hash_one(std::process::id()).to_ne_bytes();
     [0x02, 0x42, bytes[0], bytes[1], bytes[2], bytes[3]]
 }

@@ -4,13 +4,15 @@ use std::error::Error;
 use std::fs;
 use std::io;
 
-use crate::change::{ChangeError, Step, iptables};
+use crate::change::{ChangeError, Step, iptables, unmake};
 use crate::firewalld::Firewalld;
+use crate::interface::{Joint, ParentKind};
 use crate::live::sysctl_path;
 use crate::namespace::Namespace;
 use crate::netlink::link::NewVeth;
+use crate::netlink::lying::NewLying;
 use crate::netlink::{NetlinkError, Socket};
-use crate::{Family, Veth};
+use crate::{Family, Interface};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -31,7 +33,12 @@ fn one(step: &Step, route: &Socket, netfilter: &Socket) -> Result<(), AnyError> 
         Step::Rules { rules, .. } => netfilter.replace_rules(rules)?,
         Step::Iptables { program, rules } => iptables::insert(program, rules)?,
         Step::Zone { link } => Firewalld::connect()?.add(link)?,
-        Step::Veth { veth, mac, sysctls } => pair(veth, *mac, sysctls, route)?,
+        Step::Parent { parent, mac } => match &parent.kind {
+            ParentKind::Vlan { of, id } => route.add_vlan(&parent.name, index(route, of)?, *id)?,
+            ParentKind::Dummy | ParentKind::Given => route.add_dummy(&parent.name, *mac)?,
+        },
+        Step::Attach { interface, mac, sysctls } => attach(interface, *mac, sysctls, route)?,
+        Step::RemoveInside { lying } => unmake::remove_inside(lying)?,
         Step::Remove { link } => {
             if let Some(index) = route.index(link)? {
                 route.remove_link(index)?;
@@ -53,40 +60,60 @@ fn index(route: &Socket, name: &str) -> Result<u32, AnyError> {
     route.index(name)?.ok_or_else(|| format!("interface '{name}' has gone").into())
 }
 
-/// The namespace that a pair's inner end goes to.
-pub(crate) fn target(veth: &Veth) -> io::Result<Namespace> {
-    Namespace::open(&veth.namespace_path())
+/// The namespace that an interface is made in.
+pub(crate) fn target(interface: &Interface) -> io::Result<Namespace> {
+    Namespace::open(&interface.namespace_path())
 }
 
-fn pair(veth: &Veth, mac: crate::config::Mac, sysctls: &[(String, String)], route: &Socket) -> Result<(), AnyError> {
+fn attach(
+    interface: &Interface,
+    mac: crate::config::Mac,
+    sysctls: &[(String, String)],
+    route: &Socket,
+) -> Result<(), AnyError> {
     use std::os::fd::AsFd;
-    let namespace = target(veth)?;
-    let master = index(route, &veth.bridge)?;
-    route.add_veth(&NewVeth {
-        host: (&veth.host_name, mac),
-        master,
-        inside: (&veth.name, veth.mac),
-        namespace: namespace.as_fd(),
-        mtu: veth.mtu,
-    })?;
-    if veth.hairpin {
-        route.set_hairpin(index(route, &veth.host_name)?)?;
+    let namespace = target(interface)?;
+    let on = index(route, interface.on())?;
+    match &interface.joint {
+        Joint::Pair { host_name, hairpin, .. } => {
+            route.add_veth(&NewVeth {
+                host: (host_name, mac),
+                master: on,
+                inside: (&interface.name, interface.mac.ok_or("a pair has a MAC address of its own")?),
+                namespace: namespace.as_fd(),
+                mtu: interface.mtu,
+            })?;
+            if *hairpin {
+                route.set_hairpin(index(route, host_name)?)?;
+            }
+        }
+        Joint::On { lie, .. } => route.add_lying(&NewLying {
+            name: &interface.name,
+            parent: on,
+            lie: *lie,
+            mac: interface.mac,
+            mtu: interface.mtu,
+            namespace: namespace.as_fd(),
+        })?,
     }
-    namespace.within(|| inside(veth, sysctls))?
+    namespace.within(|| inside(interface, sysctls))?
 }
 
-fn inside(veth: &Veth, sysctls: &[(String, String)]) -> Result<(), AnyError> {
+fn inside(interface: &Interface, sysctls: &[(String, String)]) -> Result<(), AnyError> {
     let route = Socket::route()?;
     for (key, value) in sysctls {
         write(key, value)?;
     }
     route.set_up(index(&route, "lo")?)?;
-    let link = index(&route, &veth.name)?;
-    for &address in &veth.addresses {
+    let link = index(&route, &interface.name)?;
+    for &address in &interface.addresses {
         route.add_address(link, address, true)?;
     }
     route.set_up(link)?;
-    for &gateway in &veth.gateways {
+    for prefix in interface.addresses.iter().filter(|_| interface.straight) {
+        route.add_straight_route(link, Family::of(prefix.address))?;
+    }
+    for &gateway in &interface.gateways {
         // The families have one each; the second interface's is not made.
         match route.add_default_route(link, gateway) {
             Err(NetlinkError::Refused { source, .. }) if source.raw_os_error() == Some(libc::EEXIST) => {}

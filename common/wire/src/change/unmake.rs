@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use crate::change::{ChangeError, iptables};
 use crate::firewalld::Firewalld;
 use crate::live::{sysctl, sysctl_path};
+use crate::namespace::{self, Namespace};
 use crate::netlink::Socket;
+use crate::netlink::link::Link;
 use crate::state::Undo;
 use crate::{Prefix, RuleSet};
 
@@ -30,6 +32,7 @@ fn one(undo: &Undo, route: &Socket, netfilter: &Socket) -> Result<(), Box<dyn st
                 }
             }
         }
+        Undo::Lying { .. } => remove_inside(undo)?,
         Undo::Address { link, address, length } => remove_address(route, link, *address, *length)?,
         Undo::Sysctl { key, was, set } => {
             if sysctl(key)?.as_ref() == Some(set) {
@@ -42,6 +45,21 @@ fn one(undo: &Undo, route: &Socket, netfilter: &Socket) -> Result<(), Box<dyn st
         Undo::Iptables { program, rule } => iptables::remove(program, rule),
     }
     Ok(())
+}
+
+/// Removes an interface from a container's namespace; where that has gone, the interface has gone with it.
+pub(super) fn remove_inside(lying: &Undo) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let Undo::Lying { namespace, cookie, name, kind, mac } = lying else { return Ok(()) };
+    let Ok(inside) = Namespace::open(namespace) else { return Ok(()) };
+    inside.within(|| {
+        let route = Socket::route()?;
+        let is_it = |link: &Link| link.kind == *kind && (mac.is_none() || link.mac == *mac);
+        let Some(link) = route.link(name)?.filter(is_it) else { return Ok(()) };
+        if namespace::cookie().is_ok_and(|now| now == *cookie) {
+            route.remove_link(link.index)?;
+        }
+        Ok(())
+    })?
 }
 
 fn remove_address(

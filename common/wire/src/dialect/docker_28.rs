@@ -26,12 +26,18 @@ pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
             older.iter().for_each(|net| builder.network(net));
             builder.begin_again(older);
         }
-        others.iter().for_each(|net| builder.network(net));
-        builder.containers(resolved);
+        builder.events(others, resolved);
     })
 }
 
 struct Builder<'a>(Tables<'a>);
+
+/// What docker makes rules for, one after the other.
+enum Event<'a> {
+    Network(&'a Net),
+    Endpoint(&'a Ctr, &'a Place),
+    Ports(&'a Ctr),
+}
 
 impl Builder<'_> {
     fn chains(&mut self) {
@@ -62,18 +68,21 @@ impl Builder<'_> {
         by_id(there).into_iter().for_each(|net| self.network(net));
     }
 
-    /// Endpoints as they were made, ports as they were published.
-    fn containers(&mut self, resolved: &Resolved) {
-        let mut events: Vec<(Time, &Ctr, Option<&Place>)> = Vec::new();
+    /// Networks and endpoints as they were made, ports as they were published.
+    fn events(&mut self, nets: &[Net], resolved: &Resolved) {
+        let made = nets.iter().map(|net| (false, (net.created, false), Event::Network(net)));
+        let mut events: Vec<(bool, Time, Event)> = made.collect();
         for ctr in &resolved.ctrs {
-            events.extend(ctr.places.iter().map(|place| (place.joined, ctr, Some(place))));
-            events.push((ctr.published(), ctr, None));
+            let places = ctr.places.iter().map(|place| (!ctr.running, place.joined, Event::Endpoint(ctr, place)));
+            events.extend(places);
+            events.push((!ctr.running, ctr.published(), Event::Ports(ctr)));
         }
-        events.sort_by_key(|(time, ctr, _)| (!ctr.running, *time));
-        for (_, ctr, place) in events {
-            match place {
-                Some(place) => self.endpoint(ctr, place, resolved),
-                None => self.container(ctr, resolved),
+        events.sort_by_key(|(later, time, _)| (*later, *time));
+        for (_, _, event) in events {
+            match event {
+                Event::Network(net) => self.network(net),
+                Event::Endpoint(ctr, place) => self.endpoint(ctr, place, resolved),
+                Event::Ports(ctr) => self.container(ctr, resolved),
             }
         }
     }

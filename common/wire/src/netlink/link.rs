@@ -7,7 +7,7 @@ use crate::config::Mac;
 use crate::netlink::{Attributes, Batch, NetlinkError, Socket};
 use crate::{Family, Prefix};
 
-const NEW_LINK: u16 = 16;
+pub(super) const NEW_LINK: u16 = 16;
 const DELETE_LINK: u16 = 17;
 const GET_LINK: u16 = 18;
 const SET_LINK: u16 = 19;
@@ -18,21 +18,21 @@ const NEW_ROUTE: u16 = 24;
 const GET_ROUTE: u16 = 26;
 const GET_NEIGHBOUR: u16 = 30;
 
-const ACK: u16 = 4;
-const CREATE: u16 = 0x400 | 0x200;
+pub(super) const ACK: u16 = 4;
+pub(super) const CREATE: u16 = 0x400 | 0x200;
 const DUMP: u16 = 0x300;
 
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
+pub(super) const IFLA_ADDRESS: u16 = 1;
+pub(super) const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_NET_NS_FD: u16 = 28;
+pub(super) const IFLA_LINKINFO: u16 = 18;
+pub(super) const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_NUM_TX_QUEUES: u16 = 31;
 const IFLA_NUM_RX_QUEUES: u16 = 32;
-const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
+pub(super) const INFO_KIND: u16 = 1;
+pub(super) const INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const BRPORT_MODE: u16 = 4;
 
@@ -71,8 +71,8 @@ pub struct NewVeth<'a> {
     pub inside: (&'a str, Mac),
     /// The other namespace.
     pub namespace: BorrowedFd<'a>,
-    /// MTU of both.
-    pub mtu: u32,
+    /// MTU of both; `None` for the kernel's choice.
+    pub mtu: Option<u32>,
 }
 
 /// A route as it is.
@@ -182,7 +182,7 @@ impl Socket {
         batch.begin(NEW_LINK, ACK | CREATE, &info(0, 0, IFF_UP));
         batch.text(IFLA_IFNAME, veth.host.0);
         batch.put(IFLA_ADDRESS, &veth.host.1);
-        batch.number(IFLA_MTU, veth.mtu);
+        veth.mtu.iter().for_each(|mtu| batch.number(IFLA_MTU, *mtu));
         batch.number(IFLA_MASTER, veth.master);
         one_queue(&mut batch);
         batch.nest(IFLA_LINKINFO, |batch| {
@@ -192,7 +192,7 @@ impl Socket {
                     batch.bare(&info(0, 0, 0));
                     batch.text(IFLA_IFNAME, veth.inside.0);
                     batch.put(IFLA_ADDRESS, &veth.inside.1);
-                    batch.number(IFLA_MTU, veth.mtu);
+                    veth.mtu.iter().for_each(|mtu| batch.number(IFLA_MTU, *mtu));
                     batch.number(IFLA_NET_NS_FD, veth.namespace.as_raw_fd() as u32);
                     one_queue(batch);
                 });
@@ -235,14 +235,25 @@ impl Socket {
 
     /// Adds a default route.
     pub fn add_default_route(&self, index: u32, gateway: IpAddr) -> Result<(), NetlinkError> {
-        // Table main, protocol boot, scope universe, unicast (rtm_* of linux/rtnetlink.h).
-        let family = family_number(Family::of(gateway));
-        let mut batch = Batch::default();
-        batch.begin(NEW_ROUTE, ACK | CREATE, &[family, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
-        batch.put(5, &octets(gateway));
-        batch.number(4, index);
-        self.send(&batch)
+        self.send(&default_route(index, Family::of(gateway), Some(gateway)))
     }
+
+    /// Adds a default route by an interface without a gateway.
+    pub fn add_straight_route(&self, index: u32, family: Family) -> Result<(), NetlinkError> {
+        self.send(&default_route(index, family, None))
+    }
+}
+
+/// Table main, protocol boot, scope universe or link, unicast (rtm_* of linux/rtnetlink.h).
+fn default_route(index: u32, family: Family, gateway: Option<IpAddr>) -> Batch {
+    let scope = if gateway.is_some() { 0 } else { 253 };
+    let mut batch = Batch::default();
+    batch.begin(NEW_ROUTE, ACK | CREATE, &[family_number(family), 0, 0, 0, 254, 3, scope, 1, 0, 0, 0, 0]);
+    if let Some(gateway) = gateway {
+        batch.put(5, &octets(gateway));
+    }
+    batch.number(4, index);
+    batch
 }
 
 fn one_queue(batch: &mut Batch) {
@@ -257,7 +268,7 @@ fn request(kind: u16, header: &[u8]) -> Batch {
 }
 
 /// `struct ifinfomsg`.
-fn info(family: u8, index: u32, up: u32) -> [u8; 16] {
+pub(super) fn info(family: u8, index: u32, up: u32) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes[0] = family;
     bytes[4..8].copy_from_slice(&index.to_ne_bytes());

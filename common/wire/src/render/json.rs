@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::interface::{Interface, Joint, ParentKind};
 use crate::render::{iptables, nft, rows::mac};
 use crate::{Family, Plan};
 
@@ -19,21 +20,20 @@ pub fn value(plan: &Plan) -> Value {
             "reason": bridge.reason,
             "from": bridge.from,
         })).collect::<Vec<_>>(),
-        "veths": plan.veths.iter().map(|veth| json!({
-            "host_name": veth.host_name,
-            "bridge": veth.bridge,
-            "container": veth.container.1,
-            "container_id": veth.container.0,
-            "network": veth.network,
-            "name": veth.name,
-            "mac": mac(veth.mac),
-            "addresses": texts(&veth.addresses),
-            "gateways": texts(&veth.gateways),
-            "mtu": veth.mtu,
-            "hairpin": veth.hairpin,
-            "reason": veth.reason,
-            "from": veth.from,
+        "parents": plan.parents.iter().map(|parent| json!({
+            "name": parent.name,
+            "network": parent.network.0,
+            "network_id": parent.network.1,
+            "made_as": match &parent.kind {
+                ParentKind::Given => Value::Null,
+                ParentKind::Vlan { of, id } => json!({ "kind": "vlan", "of": of, "id": id }),
+                ParentKind::Dummy => json!({ "kind": "dummy" }),
+            },
+            "reason": parent.reason,
+            "from": parent.from,
         })).collect::<Vec<_>>(),
+        "veths": plan.interfaces.iter().filter_map(pair).collect::<Vec<_>>(),
+        "lying": plan.interfaces.iter().filter_map(lying).collect::<Vec<_>>(),
         "sysctls": plan.sysctls.iter().map(|sysctl| json!({
             "container_id": sysctl.container,
             "key": dotted(&sysctl.key),
@@ -61,6 +61,39 @@ pub fn value(plan: &Plan) -> Value {
             "from": rule.from,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// An interface whose other end is on a bridge.
+fn pair(interface: &Interface) -> Option<Value> {
+    let Joint::Pair { host_name, bridge, hairpin } = &interface.joint else { return None };
+    Some(with(interface, json!({ "host_name": host_name, "bridge": bridge, "hairpin": hairpin })))
+}
+
+/// An interface that lies on one of the host's.
+fn lying(interface: &Interface) -> Option<Value> {
+    let Joint::On { parent, lie } = &interface.joint else { return None };
+    let own = json!({ "parent": parent, "kind": lie.kind(), "mode": lie.words(), "straight": interface.straight });
+    Some(with(interface, own))
+}
+
+/// What both have, and their own.
+fn with(interface: &Interface, own: Value) -> Value {
+    let mut all = json!({
+        "container": interface.container.1,
+        "container_id": interface.container.0,
+        "network": interface.network,
+        "name": interface.name,
+        "mac": interface.mac.map(mac),
+        "addresses": texts(&interface.addresses),
+        "gateways": texts(&interface.gateways),
+        "mtu": interface.mtu,
+        "reason": interface.reason,
+        "from": interface.from,
+    });
+    if let (Some(all), Value::Object(own)) = (all.as_object_mut(), own) {
+        all.extend(own);
+    }
+    all
 }
 
 fn texts<T: ToString>(values: &[T]) -> Vec<String> {

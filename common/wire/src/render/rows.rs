@@ -1,5 +1,6 @@
 //! A plan as rows for a table.
 
+use crate::interface::{Interface, Joint, ParentKind};
 use crate::render::json::dotted;
 use crate::render::{iptables, nft};
 use crate::{Dialect, Family, Plan};
@@ -29,13 +30,20 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         let what = format!("{} {} mtu {}", bridge.name, addresses.join(" "), bridge.mtu);
         rows.push(row("bridge", what, &bridge.reason, &bridge.from));
     }
-    for veth in &plan.veths {
-        let addresses: Vec<_> = veth.addresses.iter().map(ToString::to_string).collect();
-        let gateways: Vec<_> = veth.gateways.iter().map(|gateway| format!(" via {gateway}")).collect();
-        let ends = format!("{}@{} {} in {}", veth.host_name, veth.bridge, veth.name, veth.container.1);
-        let hairpin = if veth.hairpin { " hairpin" } else { "" };
-        let what = format!("{ends} {} {}{}{hairpin}", mac(veth.mac), addresses.join(" "), gateways.concat());
-        rows.push(row("veth", what, &veth.reason, &veth.from));
+    for parent in &plan.parents {
+        let (kind, what) = match &parent.kind {
+            ParentKind::Given => ("parent", String::new()),
+            ParentKind::Vlan { of, id } => ("vlan", format!(" id {id} of {of}")),
+            ParentKind::Dummy => ("dummy", String::new()),
+        };
+        rows.push(row(kind, format!("{}{what}", parent.name), &parent.reason, &parent.from));
+    }
+    for interface in &plan.interfaces {
+        let kind = match interface.joint {
+            Joint::Pair { .. } => "veth",
+            Joint::On { lie, .. } => lie.kind(),
+        };
+        rows.push(row(kind, what(interface), &interface.reason, &interface.from));
     }
     for sysctl in &plan.sysctls {
         let place =
@@ -59,6 +67,24 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         rows.push(row(&format!("{}{six}", rule.table.word()), what, &rule.reason, &rule.from));
     }
     rows
+}
+
+/// `veth1234567@docker0 eth0 in web 02:42:ac:11:00:02 172.17.0.2/16 via 172.17.0.1`.
+fn what(interface: &Interface) -> String {
+    let (start, end) = match &interface.joint {
+        Joint::Pair { host_name, bridge, hairpin } => {
+            (format!("{host_name}@{bridge} "), if *hairpin { " hairpin" } else { "" }.to_owned())
+        }
+        Joint::On { parent, lie } => {
+            let straight = if interface.straight { " without a gateway" } else { "" };
+            (format!("on {parent} "), format!("{straight} mode {}", lie.words()))
+        }
+    };
+    let mut words = vec![format!("{start}{} in {}", interface.name, interface.container.1)];
+    words.extend(interface.mac.map(mac));
+    words.extend(interface.addresses.iter().map(ToString::to_string));
+    words.extend(interface.gateways.iter().map(|gateway| format!("via {gateway}")));
+    words.join(" ") + &end
 }
 
 /// Six bytes in hex with colons.

@@ -23,7 +23,7 @@ impl<'a> Giver<'a> {
     pub(super) fn new(
         configs: &Configs,
         chosen: &[&Container],
-        nets: &[Net],
+        nets: &[&Net],
         dialect: Dialect,
         taken: &'a Taken,
     ) -> Giver<'a> {
@@ -31,6 +31,7 @@ impl<'a> Giver<'a> {
         let mut addresses: BTreeSet<IpAddr> =
             ends.flat_map(|end| [end.address, end.address_v6]).flatten().map(|prefix| prefix.address).collect();
         addresses.extend(nets.iter().flat_map(|net| [net.v4, net.v6]).flatten().map(|prefix| prefix.address));
+        addresses.extend(nets.iter().flat_map(|net| &net.reserved));
         let published = chosen.iter().flat_map(|container| &container.published);
         let ports = published.filter(|publish| publish.exact || publish.host_port == publish.host_port_end);
         let ports = ports.map(|publish| (family(publish.host_ip), publish.protocol, publish.host_port)).collect();

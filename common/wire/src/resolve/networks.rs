@@ -67,10 +67,20 @@ fn net(
     chosen: &[&Container],
     findings: &mut Vec<Finding>,
 ) -> Net {
+    let net = of_network(network, daemon, gateways(network, daemon, dialect, chosen));
+    if net.v4.is_none() && net.v6.is_none() {
+        let detail = "no subnet is recorded for it; it has no addresses and no address translation";
+        findings.push(Finding::new("no-subnet", detail).about(format!("network {}", net.name)));
+    }
+    net
+}
+
+/// The network with these addresses of its gateway.
+pub(super) fn of_network(network: &Network, daemon: &Daemon, (v4, v6): (Option<Prefix>, Option<Prefix>)) -> Net {
     let default = network.is_default();
     let of_daemon = |option: Option<bool>| option.filter(|_| default);
-    let (v4, v6) = gateways(network, daemon, dialect, chosen);
-    let net = Net {
+    Net {
+        created: network.created,
         bridge: bridge_name(network, daemon),
         v4,
         v6: v6.filter(|_| network.ipv6 || of_daemon(daemon.ipv6) == Some(true) || network.id.is_empty()),
@@ -80,7 +90,7 @@ fn net(
         shared: false,
         icc: of_daemon(daemon.icc).or(network.icc).unwrap_or(true),
         masquerade: of_daemon(daemon.ip_masq).or(network.masquerade).unwrap_or(true),
-        mtu: daemon.mtu.filter(|_| default).or(network.mtu).unwrap_or(1500),
+        mtu: daemon.mtu.filter(|_| default).or(network.mtu),
         source_ip: network.source_ip,
         host_ip: network.host_ip.filter(|ip| !ip.is_unspecified()).or(daemon.ip.filter(|_| default)),
         inhibit_ipv4: network.inhibit_ipv4,
@@ -94,12 +104,10 @@ fn net(
         },
         name: network.name.clone(),
         id: network.id.clone(),
-    };
-    if net.v4.is_none() && net.v6.is_none() {
-        let detail = "no subnet is recorded for it; it has no addresses and no address translation";
-        findings.push(Finding::new("no-subnet", detail).about(format!("network {}", net.name)));
+        lie: network.lie,
+        has_own_parent: network.parent.is_none(),
+        reserved: network.reserved.clone(),
     }
-    net
 }
 
 fn bridge_name(network: &Network, daemon: &Daemon) -> String {
@@ -112,7 +120,7 @@ fn bridge_name(network: &Network, daemon: &Daemon) -> String {
 }
 
 /// The bridge's addresses: as recorded, as told to the daemon, as its containers say, or the version's default.
-fn gateways(
+pub(super) fn gateways(
     network: &Network,
     daemon: &Daemon,
     dialect: Dialect,
