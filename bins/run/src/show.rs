@@ -4,7 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 use cli::Outcome;
-use launch::spec::{Mount, MountSource};
+use launch::spec::{Mount, MountSource, Propagation};
+use lifecycle::mounts::Missing;
 use serde_json::{Value, json};
 
 use crate::args::PlanFormat;
@@ -22,15 +23,16 @@ pub fn plan(plan: &Plan, format: PlanFormat) -> Result<Outcome> {
 }
 
 fn document(plan: &Plan) -> Result<Value> {
-    let mut document = json!({ "origin": plan.origin(), "kept": plan.kept, "notDone": plan.notes });
+    let mut document = json!({ "origin": plan.title(), "kept": plan.kept, "notDone": plan.notes });
     let spec = serde_json::to_value(&plan.spec)?;
     for (key, value) in spec.as_object().into_iter().flatten() {
         document[key] = value.clone();
     }
-    document["mounts"] = plan.spec.mounts.iter().map(mount).collect();
+    document["mounts"] = plan.spec.mounts.iter().map(mount).chain(plan.missing.iter().map(missing)).collect();
     document["files"] =
         plan.etc.iter().map(|(name, text)| json!({ "destination": format!("/etc/{name}"), "content": text })).collect();
     document["writtenOut"] = plan.write_out.into();
+    document["from"] = plan.origin.of_all(&plan.host, &plan.subject, &plan.inspect);
     Ok(document)
 }
 
@@ -42,6 +44,20 @@ fn mount(mount: &Mount) -> Value {
     {
         value["missing"] = true.into();
     }
+    value
+}
+
+/// A mount of an old container that is left out.
+fn missing(missing: &Missing) -> Value {
+    let mount = Mount {
+        destination: missing.destination.clone(),
+        source: MountSource::BindOverlay { path: missing.source.clone() },
+        read_only: missing.read_only,
+        propagation: Propagation::Private,
+        from: "Mounts".to_string(),
+    };
+    let mut value = serde_json::to_value(mount).unwrap_or_default();
+    value["missing"] = true.into();
     value
 }
 

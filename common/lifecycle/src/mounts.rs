@@ -1,36 +1,68 @@
 //! What is mounted in a container, with sources on this machine.
 
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use host::Host;
 use launch::spec::{Mount, MountSource, Propagation};
+use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use serde_json::Value;
 
 use crate::LifeError;
 use crate::files::on_this_machine;
 
-/// The mounts of an old container, whose sources are evidence: never written, since each lies under a layer in memory.
-/// What is not here is left out and named in `notes`. `host_root` is the old host's own `/`.
-pub fn of_evidence(record: &Value, host: &Host, host_root: Option<&Path>, notes: &mut Vec<String>) -> Vec<Mount> {
-    let mut out = Vec::new();
+/// The mounts of an old container, whose sources are evidence.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Those that are here. They are never written, since each lies under a layer in memory.
+    pub mounts: Vec<Mount>,
+    /// Those that are not.
+    pub missing: Vec<Missing>,
+}
+
+/// A mount of an old container whose source is not here.
+#[derive(Debug)]
+pub struct Missing {
+    /// Where, inside.
+    pub destination: PathBuf,
+    /// The source on the old host.
+    pub source: PathBuf,
+    /// Whether it could not be written.
+    pub read_only: bool,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        let (destination, source) = (self.destination.display(), self.source.display());
+        write!(
+            to,
+            "nothing is mounted on '{destination}': '{source}' of the old host is not here (--host-root says where its / is)"
+        )
+    }
+}
+
+/// Finds what an old container had mounted. `host_root` is the old host's own `/`.
+pub fn of_evidence(record: &Value, host: &Host, host_root: Option<&Path>) -> Evidence {
+    let mut out = Evidence::default();
     for mount in record["Mounts"].as_array().into_iter().flatten() {
         let text = |key: &str| mount[key].as_str().unwrap_or_default();
         if text("Type") == "tmpfs" || text("Destination").is_empty() {
             continue;
         }
-        match evidence(text("Source"), host, host_root).filter(|path| path.exists()) {
-            Some(path) => out.push(Mount {
-                destination: PathBuf::from(text("Destination")),
+        let destination = PathBuf::from(text("Destination"));
+        let read_only = !mount["RW"].as_bool().unwrap_or(true);
+        match evidence(text("Source"), host, host_root) {
+            Some(path) => out.mounts.push(Mount {
+                destination,
                 source: MountSource::BindOverlay { path },
-                read_only: !mount["RW"].as_bool().unwrap_or(true),
+                read_only,
                 propagation: Propagation::Private,
                 from: "Mounts".to_string(),
             }),
-            None => notes.push(format!(
-                "nothing is mounted on '{}': '{}' of the old host is not here (--host-root says where its / is)",
-                text("Destination"),
-                text("Source")
-            )),
+            None => out.missing.push(Missing { destination, source: PathBuf::from(text("Source")), read_only }),
         }
     }
     out
@@ -49,7 +81,9 @@ pub fn of_wanted(
     let mut out = Vec::new();
     for text in texts("VolumesFrom").iter().filter_map(Value::as_str) {
         let (_, other) = crate::peers::inspect(host, text.split(':').next().unwrap_or(text))?;
-        out.extend(of_evidence(&other, host, host_root, notes));
+        let evidence = of_evidence(&other, host, host_root);
+        notes.extend(evidence.missing.iter().map(ToString::to_string));
+        out.extend(evidence.mounts);
     }
     let mut add = |source: &str, destination: &str, read_only: bool, propagation: &str, from: &str| {
         let source = match source.starts_with('/') {
@@ -83,14 +117,20 @@ pub fn of_wanted(
 
 /// Where a path of the old host lies in the evidence: below the data root, or below the host's own `/`.
 fn evidence(source: &str, host: &Host, host_root: Option<&Path>) -> Option<PathBuf> {
-    if !source.starts_with('/') {
-        return None;
-    }
-    let inside = host.stores().iter().find_map(|store| store.rebase(source.as_bytes()));
-    match inside {
-        Some(path) => Some(on_this_machine(host, &path)),
-        None => host_root.map(|top| top.join(source.trim_start_matches('/'))),
-    }
+    let below = source.strip_prefix('/')?;
+    let stored = host.stores().iter().find_map(|store| store.rebase(source.as_bytes()));
+    let in_root = stored.and_then(|path| within(host.root().path(), Path::new(OsStr::from_bytes(path.as_bytes()))));
+    in_root.or_else(|| within(host_root?, Path::new(below)))
+}
+
+/// Where a path leads below a folder of the evidence. Links are taken as the old host took them: none of them leads to this machine's own
+/// files.
+fn within(top: &Path, path: &Path) -> Option<PathBuf> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let top = fs::open(top, flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
+    let links = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = fs::openat2(&top, path, flags, Mode::empty(), links).ok()?;
+    std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()
 }
 
 /// The mounts of a container of the root at `root`: its record's own, as docker keeps them in `MountPoints`.

@@ -1,5 +1,6 @@
 //! What will be run: looked up, resolved and refused, with nothing written yet.
 
+mod origin;
 mod subject;
 
 use std::path::PathBuf;
@@ -9,11 +10,13 @@ use host::Host;
 use launch::docker::{self, Surroundings};
 use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
 use lifecycle::links::Line;
-use lifecycle::{begin, files, mounts, peers, runtime, usernet};
+use lifecycle::mounts::{self, Missing};
+use lifecycle::{begin, files, peers, runtime, usernet};
 use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
 use serde_json::Value;
 
 use crate::args::Args;
+pub use origin::Origin;
 use subject::Found;
 
 /// Everything that is decided before anything happens.
@@ -32,6 +35,8 @@ pub struct Plan {
     pub id: Id,
     /// Its inspect JSON.
     pub inspect: Value,
+    /// Where that came from.
+    pub origin: Origin,
     /// What it is to be.
     pub spec: Spec,
     /// Its files.
@@ -42,6 +47,8 @@ pub struct Plan {
     pub etc: Vec<(String, String)>,
     /// Lines that links add to its hosts file.
     pub links: Vec<Line>,
+    /// What an old container had mounted that is not here.
+    pub missing: Vec<Missing>,
     /// What is not done.
     pub notes: Vec<String>,
     /// That part of it which the record does not tell.
@@ -71,7 +78,7 @@ impl Plan {
         let id = runtime::new_id()?;
         let mut notes = Vec::new();
         let mut typed = args.rest.notes();
-        let Found { subject, inspect, rootfs, as_it_was, name } = match &name {
+        let Found { subject, inspect, rootfs, as_it_was, name, origin } = match &name {
             Some(name) => subject::old(&host, name, args, &mut findings)?,
             None if args.image_and_command[0] == "-" => subject::piped(&host, args, &id, &mut typed, &mut findings)?,
             None => subject::new(&host, args, &id, &mut findings)?,
@@ -90,8 +97,14 @@ impl Plan {
             true => files::layers(&host, &rootfs, &mut findings)?,
             false => None,
         };
+        let mut missing = Vec::new();
         let mut own = match subject {
-            Subject::Old(_) => mounts::of_evidence(&inspect, &host, args.root.host_root(), &mut notes),
+            Subject::Old(_) => {
+                let evidence = mounts::of_evidence(&inspect, &host, args.root.host_root());
+                notes.extend(evidence.missing.iter().map(ToString::to_string));
+                missing = evidence.missing;
+                evidence.mounts
+            }
             Subject::New(_) => mounts::of_wanted(&inspect, &host, args.root.host_root(), &mut notes)?,
         };
         own.extend(mounts::of_etc(&folder, &inspect));
@@ -132,17 +145,19 @@ impl Plan {
             subject,
             id,
             inspect,
+            origin,
             spec,
             etc,
             notes: [typed.clone(), notes].concat(),
             typed,
             links: peers.links.hosts,
+            missing,
             findings,
         })
     }
 
     /// What it is and where it comes from, in words.
-    pub fn origin(&self) -> String {
+    pub fn title(&self) -> String {
         match &self.subject {
             Subject::New(image) => format!("image {} of {}", image.id.short(), self.host.store(image.store)),
             Subject::Old(container) => {

@@ -4,11 +4,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::Parser;
 use host::Host;
 use model::{Finding, Id, Image, Rootfs};
 use serde_json::{Value, json};
 
-use super::Subject;
+use super::{Origin, Subject};
 use crate::args::Args;
 use crate::flags;
 
@@ -24,6 +25,8 @@ pub struct Found {
     pub as_it_was: bool,
     /// What it is to be called.
     pub name: Option<String>,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
 /// The data root, and the name of the container to be run again. A folder says both: the root is the one above it that
@@ -56,6 +59,7 @@ pub fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) ->
     findings.extend(more);
     let (rootfs, more) = host.rootfs(&container)?;
     findings.extend(more);
+    let origin = Origin { recorded: inspect.clone(), plain: inspect.clone(), piped: false };
     let mut as_it_was = !flags::over(args, &mut inspect, container.id.as_str())?;
     if let Some((program, rest)) = args.image_and_command.split_first() {
         inspect["Path"] = json!(program);
@@ -67,7 +71,7 @@ pub fn old(host: &Host, name: &str, args: &Args, findings: &mut Vec<Finding>) ->
     }
     // The old terminal is gone with whoever sat at it.
     inspect["Config"]["Tty"] = json!(args.process.tty);
-    Ok(Found { subject: Subject::Old(Box::new(container)), inspect, rootfs, as_it_was, name: None })
+    Ok(Found { subject: Subject::Old(Box::new(container)), inspect, rootfs, as_it_was, name: None, origin })
 }
 
 /// One that lives has its addresses; what runs beside it gets others.
@@ -101,9 +105,15 @@ fn of_image(
     let (image, rootfs) = image(host, name, findings)?;
     let (document, more) = layout::inspect_image(host.root(), host.stores(), &image);
     findings.extend(more);
-    let inspect = flags::record(args, &json!({ "config": document["Config"] }), name, command, id.as_str())?;
+    let config = json!({ "config": document["Config"] });
+    let inspect = flags::record(args, &config, name, command, id.as_str())?;
+    // An image without a command has nothing without the one that was typed.
+    let nothing = Args::parse_from(["run", "image"]);
+    let plain = flags::record(&nothing, &config, name, &[], id.as_str())
+        .or_else(|_| flags::record(&nothing, &config, name, command, id.as_str()))?;
+    let origin = Origin { recorded: json!({ "Config": document["Config"] }), plain, piped: false };
     let name = args.life.name.clone();
-    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name })
+    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name, origin })
 }
 
 fn image(host: &Host, name: &str, findings: &mut Vec<Finding>) -> Result<(Image, Rootfs)> {
@@ -136,6 +146,7 @@ pub fn piped(host: &Host, args: &Args, id: &Id, notes: &mut Vec<String>, finding
     }
     let (image, rootfs) = described_image(host, &described, findings)?;
     let mut inspect = fresh(&mut described, id);
+    let origin = Origin { recorded: inspect.clone(), plain: inspect.clone(), piped: true };
     flags::over(args, &mut inspect, id.as_str())?;
     if !command.is_empty() {
         let entrypoint = flags::list(&inspect["Config"]["Entrypoint"]);
@@ -145,7 +156,7 @@ pub fn piped(host: &Host, args: &Args, id: &Id, notes: &mut Vec<String>, finding
         inspect["Config"]["Cmd"] = json!(command);
     }
     let name = args.life.name.clone().or_else(|| free_name(host, &described, notes));
-    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name })
+    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name, origin })
 }
 
 /// By its id, else by the name that the container was made with.
