@@ -1,5 +1,6 @@
 //! What will be run: looked up, resolved and refused, with nothing written yet.
 
+mod described;
 mod origin;
 mod subject;
 

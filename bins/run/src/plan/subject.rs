@@ -1,6 +1,5 @@
 //! Which container: an image's new one, one of the root again, or one that inspect JSON on stdin describes.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +8,7 @@ use host::Host;
 use model::{Finding, Id, Image, Rootfs};
 use serde_json::{Value, json};
 
-use super::{Origin, Subject};
+use super::{Origin, Subject, described};
 use crate::args::Args;
 use crate::flags;
 
@@ -127,15 +126,7 @@ fn image(host: &Host, name: &str, findings: &mut Vec<Finding>) -> Result<(Image,
 
 /// A new container as inspect JSON on stdin describes one, with what was typed over it.
 pub fn piped(host: &Host, args: &Args, id: &Id, notes: &mut Vec<String>, findings: &mut Vec<Finding>) -> Result<Found> {
-    const MOST: u64 = 16 << 20;
-    let mut text = String::new();
-    std::io::stdin().take(MOST).read_to_string(&mut text).context("cannot read stdin")?;
-    let document: Value = serde_json::from_str(&text).context("stdin is not docker's inspect JSON")?;
-    let mut described = match document {
-        Value::Array(list) if list.len() == 1 => list.into_iter().next().unwrap_or_default(),
-        Value::Array(list) => bail!("stdin describes {} containers, one is expected", list.len()),
-        one => one,
-    };
+    let mut described = described::read()?;
     let command = &args.image_and_command[1..];
     if described["HostConfig"].is_null() && described["RootFS"].is_object() {
         let name = described["Id"].as_str().unwrap_or_default().to_string();
