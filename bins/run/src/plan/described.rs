@@ -18,10 +18,28 @@ pub fn read() -> Result<Value> {
     };
     if one["ID"].is_string() {
         // Docker's own before 1.3: a record as it lies on disk.
+        let binds = old_binds(&one);
         one = layout::inspect_bytes(one.to_string().as_bytes()).0;
+        if one["HostConfig"]["Binds"].is_null() {
+            one["HostConfig"]["Binds"] = binds;
+        }
     }
     as_dockers(&mut one);
     Ok(one)
+}
+
+/// The binds of a container of docker before 0.7, whose inspect has no host config. Volumes of docker's own are among them; a new
+/// container gets others (docker v0.6.4 container.go, graph.go).
+fn old_binds(one: &Value) -> Value {
+    let volumes = one["Volumes"].as_object().into_iter().flatten();
+    let own = |source: &str| source.ends_with("/layer") || source.contains("/vfs/dir/");
+    volumes
+        .filter_map(|(destination, source)| {
+            let source = source.as_str().filter(|source| !own(source))?;
+            let mode = if one["VolumesRW"][destination] == false { ":ro" } else { "" };
+            Some(json!(format!("{source}:{destination}{mode}")))
+        })
+        .collect()
 }
 
 /// Puts what podman says otherwise into docker's words (podman v4.3.1 libpod/define/container_inspect.go). Docker's own stays as it

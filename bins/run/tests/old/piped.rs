@@ -67,6 +67,8 @@ fn old_and_other_shapes_mean_the_same() {
             ("/hostname", json!("web")),
             ("/domainname", json!("example.org")),
             ("/from/hostname", json!(["stdin: Config.Hostname"])),
+            ("/mounts/5/source/bind/path", json!("/srv/host-files/bind")),
+            ("/mounts/5/read_only", json!(true)),
         ],
     );
     planned(
