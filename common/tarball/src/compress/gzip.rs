@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use flate2::{Compress, Crc, FlushCompress};
 
-use super::pool::Pool;
+use super::pool::{JOBS, Pool};
 use super::{Finish, only_zeros_follow};
 
 /// Reads member after member. Zeros after the last one are passed over, as gzip(1) does; anything else is an error.
@@ -67,7 +67,7 @@ impl Encoder {
     pub(super) fn new(mut out: Box<dyn Write + Send>, level: u32) -> io::Result<Encoder> {
         // No name, no time, so that equal input gives equal bytes; system unknown.
         out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff])?;
-        Ok(Encoder { out, pool: Pool::new(pack), level, pending: Vec::new(), start: 0, crc: Crc::new() })
+        Ok(Encoder { out, pool: Pool::new(pack, JOBS), level, pending: Vec::new(), start: 0, crc: Crc::new() })
     }
 
     fn give(&mut self, is_last: bool) -> io::Result<()> {

@@ -8,24 +8,26 @@ use std::thread;
 /// Threads at work; the machines that this is meant for have two cores or more, and memory is counted in jobs.
 const THREADS: usize = 2;
 
-/// Jobs under way, done or not.
-const UNDER_WAY: usize = 4;
+/// Jobs under way, done or not, that keep both threads at work.
+pub(super) const JOBS: usize = 4;
 
 pub(super) struct Pool<Job, Outcome> {
     workers: Vec<(SyncSender<Job>, Receiver<Outcome>)>,
     under_way: VecDeque<usize>,
     next: usize,
+    most: usize,
 }
 
 impl<Job: Send + 'static, Outcome: Send + 'static> Pool<Job, Outcome> {
-    pub(super) fn new(work: fn(Job) -> Outcome) -> Pool<Job, Outcome> {
-        let workers = (0..THREADS).map(|_| worker(work)).collect();
-        Pool { workers, under_way: VecDeque::new(), next: 0 }
+    /// A pool for `most` jobs under way, done or not.
+    pub(super) fn new(work: fn(Job) -> Outcome, most: usize) -> Pool<Job, Outcome> {
+        let workers = (0..THREADS).map(|_| worker(work, most)).collect();
+        Pool { workers, under_way: VecDeque::new(), next: 0, most }
     }
 
     /// Whether a result has to be taken before the next job.
     pub(super) fn is_full(&self) -> bool {
-        self.under_way.len() >= UNDER_WAY
+        self.under_way.len() >= self.most
     }
 
     /// Gives a job to the next thread.
@@ -47,9 +49,10 @@ impl<Job: Send + 'static, Outcome: Send + 'static> Pool<Job, Outcome> {
 /// A thread that ends when the pool is dropped.
 fn worker<Job: Send + 'static, Outcome: Send + 'static>(
     work: fn(Job) -> Outcome,
+    most: usize,
 ) -> (SyncSender<Job>, Receiver<Outcome>) {
-    let (give, jobs) = sync_channel::<Job>(UNDER_WAY);
-    let (outcomes, take) = sync_channel(UNDER_WAY);
+    let (give, jobs) = sync_channel::<Job>(most);
+    let (outcomes, take) = sync_channel(most);
     thread::spawn(move || {
         for job in jobs {
             if outcomes.send(work(job)).is_err() {

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
+use super::fast::Packed;
 use super::{BLOCK_MARK, END_MARK, damaged};
 
 /// Bits of a mark.
@@ -71,6 +72,11 @@ impl Block {
     /// The sum that stands behind the mark.
     pub(super) fn sum(&self) -> u32 {
         self.bytes.get(6..10).map_or(0, |sum| u32::from_be_bytes(sum.try_into().unwrap_or_default()))
+    }
+
+    /// As it lies, for those who read its bits.
+    pub(super) fn packed(&self) -> Packed<'_> {
+        Packed { bytes: &self.bytes, bits: self.bits, most: usize::from(self.level - b'0') * 100_000 }
     }
 
     /// The block as a stream of its own, unpacked.

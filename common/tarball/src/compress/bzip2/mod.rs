@@ -1,16 +1,20 @@
 //! bzip2: all streams are read; blocks are unpacked, and packed, on two threads.
 
 mod blocks;
+mod fast;
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use super::Finish;
-use super::pool::Pool;
+use super::pool::{JOBS, Pool};
 use blocks::{Block, Piece, Pieces};
 
 /// The bytes of a block that are kept in memory: text has at most 900,000, a long run of one byte 46 million.
 const KEPT: u64 = 4 << 20;
+
+/// Batches of blocks under way.
+const BATCHES: usize = 3;
 
 /// The 48 bits before a block, and those after the last one.
 const BLOCK_MARK: [u8; 6] = [0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
@@ -24,8 +28,12 @@ pub(super) fn begins(rest: &[u8]) -> bool {
 /// Reads stream after stream, the blocks of each side by side.
 pub(super) struct Decoder<R> {
     pieces: Pieces<R>,
-    pool: Pool<Block, Outcome>,
-    /// What is under way: blocks in the pool, and the ends of streams between them.
+    pool: Pool<Vec<Block>, Vec<Outcome>>,
+    /// Blocks that wait for others to be unpacked with.
+    batch: Vec<Block>,
+    /// What became of blocks that are not yet shown.
+    done: VecDeque<Outcome>,
+    /// What is under way: blocks, and the ends of streams between them.
     order: VecDeque<Slot>,
     /// Everything was read, or could not be: that is said after what came before it.
     ended: Option<io::Result<()>>,
@@ -54,10 +62,11 @@ enum Outcome {
 
 impl<R: Read> Decoder<R> {
     pub(super) fn new(input: R) -> Decoder<R> {
-        let pool = Pool::new(unpack);
         Decoder {
             pieces: Pieces::new(input),
-            pool,
+            pool: Pool::new(unpack_all, BATCHES),
+            batch: Vec::new(),
+            done: VecDeque::new(),
             order: VecDeque::new(),
             ended: None,
             plain: Box::new(io::empty()),
@@ -70,8 +79,11 @@ impl<R: Read> Decoder<R> {
         while self.ended.is_none() && !self.pool.is_full() {
             match self.pieces.next_piece() {
                 Ok(Some(Piece::Block(block))) => {
-                    self.pool.give(block)?;
                     self.order.push_back(Slot::Block);
+                    self.batch.push(block);
+                    if self.batch.len() == fast::LANES {
+                        self.pool.give(std::mem::take(&mut self.batch))?;
+                    }
                 }
                 Ok(Some(Piece::End(sum))) => self.order.push_back(Slot::End(sum)),
                 Ok(None) => self.ended = Some(Ok(())),
@@ -79,6 +91,18 @@ impl<R: Read> Decoder<R> {
             }
         }
         Ok(())
+    }
+
+    /// What became of the oldest block; `None` when none is under way.
+    fn outcome(&mut self) -> io::Result<Option<Outcome>> {
+        if self.done.is_empty() {
+            let outcomes = match self.pool.take()? {
+                Some(outcomes) => outcomes,
+                None => unpack_all(std::mem::take(&mut self.batch)),
+            };
+            self.done.extend(outcomes);
+        }
+        Ok(self.done.pop_front())
     }
 
     /// The next block's bytes become what is read; `false` at the end.
@@ -92,7 +116,7 @@ impl<R: Read> Decoder<R> {
             Some(Slot::End(stated)) if stated == std::mem::take(&mut self.sum) => Ok(true),
             Some(Slot::End(_)) => Err(damaged("the sum of the blocks is not the one that the stream states")),
             Some(Slot::Block) => {
-                let Some(outcome) = self.pool.take()? else { return Err(damaged("a block is lost")) };
+                let Some(outcome) = self.outcome()? else { return Err(damaged("a block is lost")) };
                 self.show(outcome).map(|()| true)
             }
         }
@@ -117,7 +141,7 @@ impl<R: Read> Decoder<R> {
     fn join(&mut self, mut block: Block, error: io::Error) -> io::Result<()> {
         self.fill()?;
         let Some(Slot::Block) = self.order.front() else { return Err(error) };
-        let Some(Outcome::Bad(rest, _)) = self.pool.take()? else { return Err(error) };
+        let Some(Outcome::Bad(rest, _)) = self.outcome()? else { return Err(error) };
         self.order.pop_front();
         block.append(&rest);
         match unpack(block) {
@@ -146,6 +170,17 @@ impl<R: Read> Read for Decoder<R> {
             }
         }
     }
+}
+
+/// The bytes of some blocks: of most the fast way.
+fn unpack_all(blocks: Vec<Block>) -> Vec<Outcome> {
+    let packed: Vec<fast::Packed> = blocks.iter().map(Block::packed).collect();
+    let found = fast::unpack(&packed, KEPT as usize);
+    let outcomes = blocks.into_iter().zip(found).map(|(block, found)| match found {
+        Some(bytes) => Outcome::Plain { bytes, sum: block.sum() },
+        None => unpack(block),
+    });
+    outcomes.collect()
 }
 
 /// A block's bytes. One that is cut cannot be told from one that is damaged.
@@ -178,7 +213,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(out: Box<dyn Write + Send>, level: u32) -> Encoder {
-        Encoder { out, pool: Pool::new(pack), level, pending: Vec::new(), is_begun: false }
+        Encoder { out, pool: Pool::new(pack, JOBS), level, pending: Vec::new(), is_begun: false }
     }
 
     fn give(&mut self) -> io::Result<()> {
