@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cli::Findings;
 use host::Host;
+use layout::engines::Trace;
 use model::{Container, Finding, HostPath, Image, MountKind, Volume};
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ pub fn host(host: &Host) -> (Value, Vec<Finding>) {
         "Root": host.root().path().display().to_string(),
         "Stores": stores,
         "Networks": networks.len(),
-        "Versions": versions(host, &all.images),
+        "Versions": versions(host),
         "Orphans": orphans(&all),
         "Dangling": dangling(&all),
         "Findings": findings.len(),
@@ -63,16 +64,15 @@ fn store(host: &Host, index: usize, all: &Inventory) -> Value {
     })
 }
 
-/// Engine versions that the evidence names: those that made images, and what lies in the root.
-fn versions(host: &Host, images: &[Image]) -> Value {
-    let mut built: BTreeSet<String> = BTreeSet::new();
-    for image in images {
-        let (shown, _) = layout::inspect_image(host.root(), host.stores(), image);
-        let version = shown.get("DockerVersion").and_then(Value::as_str).filter(|text| !text.is_empty());
-        built.extend(version.map(String::from));
-    }
+/// Engine versions that the evidence names, as `version` shows them; apart those of docker that made images.
+fn versions(host: &Host) -> Value {
+    // What of images cannot be read was said where they were listed.
+    let (engines, _) = layout::engines::engines(host.root(), host.stores());
+    let built = engines.iter().filter(|it| it.name == "docker" && matches!(it.by, Trace::Images(_)));
+    let built: BTreeSet<&str> = built.map(|it| it.version.as_str()).collect();
     let engine_id = host.root().read(&HostPath::from("engine-id"), 4096).ok();
-    json!({ "BuiltImages": built, "EngineId": engine_id.map(|raw| String::from_utf8_lossy(&raw).trim().to_string()) })
+    let engines: Vec<Value> = engines.iter().map(layout::Engine::json).collect();
+    json!({ "Engines": engines, "BuiltImages": built, "EngineId": engine_id.map(|raw| String::from_utf8_lossy(&raw).trim().to_string()) })
 }
 
 /// What nothing uses: images without a name, child or container, and volumes that no container mounts.

@@ -5,7 +5,8 @@ use cli::RootArg;
 
 /// Show versions of dockless and of the engines that wrote the root
 ///
-/// Shows this program's version, and which engines' stores the data root holds. Without a root, only the former.
+/// Shows this program's version, which engines' stores the data root holds, and what it tells of the versions of the
+/// engines that wrote it. Without a root, only the first.
 #[derive(Parser, Debug)]
 pub struct Args {
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 use cli::{Findings, Outcome, Template, json};
 use host::{Host, OpenError};
+use layout::Engine;
 use model::Store;
 use serde_json::{Value, json};
 
@@ -27,21 +28,34 @@ Root:      {{.Root.Path}}
   Evidence:   {{join .Evidence \", \"}}
 {{- else}}
  No store of a container engine in it.
+{{- end}}
+{{- range .Root.Engines}}
+ Engine:   {{.Name}}
+  Version:    {{.Version}}
+  By:         {{.By}}
+  Place:      {{.Place}}
 {{- end}}";
 
 /// Shows versions.
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let path = args.root.path();
-    let (stores, findings) = match Host::open(&path) {
-        Ok(mut host) => (host.stores().to_vec(), host.take_findings()),
+    let mut findings = Findings::default();
+    let (stores, engines) = match Host::open_with(&path, args.root.host_root()) {
+        Ok(mut host) => {
+            findings.take(((), host.take_findings()));
+            (host.stores().to_vec(), findings.take(layout::engines::engines(host.root(), host.stores())))
+        }
         // A version can be told without a root, but not silently where one was named.
-        Err(OpenError::NoStore { findings, .. }) => (Vec::new(), findings),
-        Err(_) if !args.root.is_given() => (Vec::new(), Vec::new()),
+        Err(OpenError::NoStore { findings: more, .. }) => {
+            findings.take(((), more));
+            Default::default()
+        }
+        Err(_) if !args.root.is_given() => Default::default(),
         Err(error) => return Err(error.into()),
     };
     let answer = json!({
         "Client": { "Version": env!("CARGO_PKG_VERSION"), "Os": std::env::consts::OS, "Arch": arch() },
-        "Root": { "Path": path.to_string_lossy(), "Stores": stores.iter().map(store).collect::<Vec<_>>() },
+        "Root": { "Path": path.to_string_lossy(), "Stores": stores.iter().map(store).collect::<Vec<_>>(), "Engines": engines.iter().map(Engine::json).collect::<Vec<_>>() },
     });
     let text = match args.format.as_deref() {
         Some("json") => json::line(&answer),
@@ -49,7 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     };
     let mut out = cli::stdout();
     writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write to stdout")?;
-    Ok(Findings::from(findings).into())
+    Ok(findings.into())
 }
 
 fn store(store: &Store) -> Value {

@@ -22,12 +22,14 @@ mod docker_containerd;
 pub mod docker_content;
 mod docker_graph;
 mod document;
+pub mod engines;
 pub mod error;
 mod home;
 mod json;
 mod oci;
 
 pub use docker::build_cache::CacheRecord;
+pub use engines::Engine;
 pub use error::LayoutError;
 
 use crate::home::Home;

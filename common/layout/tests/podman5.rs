@@ -12,14 +12,9 @@ use serde_json::{Value, json};
 
 const ID: &str = "ab12cd34ab12cd34ab12cd34ab12cd34ab12cd34ab12cd34ab12cd34ab12cd34";
 
-const TABLES: &str = "
-    CREATE TABLE DBConfig(ID INTEGER PRIMARY KEY NOT NULL, SchemaVersion INTEGER NOT NULL, OS TEXT NOT NULL, StaticDir TEXT NOT NULL,
-        TmpDir TEXT NOT NULL, GraphRoot TEXT NOT NULL, RunRoot TEXT NOT NULL, GraphDriver TEXT NOT NULL, VolumeDir TEXT NOT NULL);
-    CREATE TABLE ContainerConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, PodID TEXT, JSON TEXT NOT NULL);
-    CREATE TABLE ContainerState(ID TEXT PRIMARY KEY NOT NULL, State INTEGER NOT NULL, ExitCode INTEGER, JSON TEXT NOT NULL);
-    CREATE TABLE PodConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, JSON TEXT NOT NULL);
-    CREATE TABLE VolumeConfig(Name TEXT PRIMARY KEY NOT NULL, StorageID TEXT, JSON TEXT NOT NULL);
-    INSERT INTO DBConfig VALUES(1, 1, 'linux', '', '', '/var/lib/containers/storage', '', 'overlay', '');";
+const TABLES: &str = include_str!("data/podman-tables.sql");
+const SETUP: &str =
+    "INSERT INTO DBConfig VALUES(1, 1, 'linux', '', '', '/var/lib/containers/storage', '', 'overlay', '')";
 
 /// A storage with one container; `marks` are further files of it.
 fn storage(at: &Path, config: &Value, marks: &[&str]) {
@@ -33,6 +28,7 @@ fn storage(at: &Path, config: &Value, marks: &[&str]) {
     }
     let database = Connection::open(at.join("db.sql")).unwrap();
     database.execute_batch(TABLES).unwrap();
+    database.execute_batch(SETUP).unwrap();
     let state = json!({"state": 6, "exitCode": 7}).to_string().into_bytes();
     let config = config.to_string().into_bytes();
     database.execute("INSERT INTO ContainerConfig VALUES(?, 'web', NULL, ?)", params![ID, config]).unwrap();
@@ -95,6 +91,26 @@ fn podman_5_says_what_podman_4_left_out() {
     assert_eq!(ports(&four.container), [(80, Some(":8080".into()))]);
     assert_eq!(four.inspect.pointer("/HostConfig/RestartPolicy/Name"), Some(&json!("")));
     assert!(four.whole_seconds);
+}
+
+/// What a podman says that was built with a version of the runtime spec, of exposed ports, of a published one's address, of no
+/// restart policy, and of a log's times.
+fn check(spec: &str, listed: &[(u16, Option<&str>)], policy: &str, whole_seconds: bool) {
+    let mut config = config();
+    config["spec"]["ociVersion"] = spec.into();
+    let said = answer(&config, &[]);
+    let listed: Vec<_> = listed.iter().map(|&(port, host)| (port, host.map(String::from))).collect();
+    assert_eq!(ports(&said.container), listed, "{spec}");
+    assert_eq!(said.inspect.pointer("/HostConfig/RestartPolicy/Name"), Some(&json!(policy)), "{spec}");
+    assert_eq!(said.whole_seconds, whole_seconds, "{spec}");
+}
+
+#[test]
+fn each_age_of_podman_is_told_by_the_spec_of_its_containers() {
+    check("1.0.2-dev", &[(80, Some(":8080"))], "", true);
+    check("1.1.0+dev", &[(80, Some(":8080"))], "", true);
+    check("1.2.0", &[(80, Some("0.0.0.0:8080"))], "no", true);
+    check("1.2.1", &[(53, None), (80, Some("0.0.0.0:8080"))], "no", false);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn backwards(root: &Root, segment: &Segment, form: LogForm, wanted: u64) -> io::
     let mut whole_above = None;
     while let Some(start) = lines.next_start()? {
         // A line of Kubernetes' form counts where it ends one; parts before it belong to it.
-        let is_whole = form != LogForm::Cri || is_last || is_whole_line(&file, start)?;
+        let is_whole = !has_parts(form) || is_last || is_whole_line(&file, start)?;
         is_last = false;
         if is_whole {
             if count == wanted {
@@ -81,7 +81,7 @@ fn backwards(root: &Root, segment: &Segment, form: LogForm, wanted: u64) -> io::
             count += 1;
         }
         whole_above = Some(start);
-        if count == wanted && form != LogForm::Cri {
+        if count == wanted && !has_parts(form) {
             break;
         }
     }
@@ -89,6 +89,11 @@ fn backwards(root: &Root, segment: &Segment, form: LogForm, wanted: u64) -> io::
         Some(offset) if count >= wanted => Found::Here(Start { offset, ..Start::default() }),
         _ => Found::Fewer(count),
     })
+}
+
+/// Whether records may be parts of lines that say so.
+fn has_parts(form: LogForm) -> bool {
+    matches!(form, LogForm::Cri | LogForm::K8sFile)
 }
 
 fn is_whole_line(file: &File, start: u64) -> io::Result<bool> {

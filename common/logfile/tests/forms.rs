@@ -103,7 +103,7 @@ fn local_frames_are_read_and_found_again() {
 }
 
 #[test]
-fn parts_of_a_line_are_joined_on_their_stream() {
+fn parts_of_a_line_are_joined_on_their_stream_but_podmans() {
     let log = b"2026-11-21T03:45:56.478373126+00:00 stdout P on\n\
         2026-11-21T03:45:56.478373126+00:00 stderr F mid\n\
         2026-11-21T03:45:57.478373126+00:00 stdout F e \n\
@@ -111,6 +111,8 @@ fn parts_of_a_line_are_joined_on_their_stream() {
     check(&[("ctr.log", log)], LogForm::Cri, Tail::All, "e:mid$ o:one $ o:rest", 0);
     check(&[("ctr.log", log)], LogForm::Cri, Tail::Last(2), "o:e $ o:rest", 0);
     check(&[("ctr.log", b"x\n")], LogForm::Cri, Tail::All, "", 1);
+    check(&[("ctr.log", log)], LogForm::K8sFile, Tail::All, "o:on e:mid$ o:e $ o:rest", 0);
+    check(&[("ctr.log", log)], LogForm::K8sFile, Tail::Last(2), "o:e $ o:rest", 0);
 }
 
 #[test]
@@ -149,7 +151,7 @@ proptest! {
     fn no_bytes_make_it_panic_or_loop(bytes in proptest::collection::vec(any::<u8>(), 0..2000), wanted in 0u64..9) {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("l"), &bytes).unwrap();
-        for form in [LogForm::JsonFile, LogForm::Local, LogForm::Cri, LogForm::Raw] {
+        for form in [LogForm::JsonFile, LogForm::Local, LogForm::Cri, LogForm::K8sFile, LogForm::Raw] {
             read(dir.path(), "l", form, Tail::All);
             read(dir.path(), "l", form, Tail::Last(wanted));
         }

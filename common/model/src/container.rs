@@ -204,8 +204,10 @@ pub enum LogForm {
     JsonFile,
     /// Docker's `local`: protobuf with lengths around.
     Local,
-    /// Podman's k8s-file and CRI's: time, stream, `F` or `P`, text.
+    /// CRI's: time, stream, `F` or `P`, text. Parts are joined, as kubelet shows them.
     Cri,
+    /// Podman's k8s-file: as CRI's, but each part is a record of its own.
+    K8sFile,
     /// Raw bytes, stdout and stderr apart (docker before 0.5.1).
     Raw,
 }

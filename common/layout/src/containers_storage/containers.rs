@@ -7,6 +7,7 @@ use hostfs::Root;
 use model::{Container, HostPath, Id, Mount, MountKind, PortBinding, Protocol, State, Status, Store, Timestamp};
 use serde_json::Value;
 
+use super::age::Age;
 use super::libpod::{Libpod, Record};
 use super::{crio, records};
 use crate::json::{self, Notes};
@@ -27,8 +28,8 @@ pub(crate) struct Parts {
     pub ports: Vec<PortBinding>,
     /// Ports exposed, not all of them published.
     pub exposed: Vec<(u16, Protocol)>,
-    /// Whether podman 5 answers ([`Libpod::five`]).
-    pub five: bool,
+    /// Which podman answers ([`Libpod::age`]).
+    pub age: Age,
 }
 
 /// All containers of a store, newest first; with a prefix, those whose id begins with it.
@@ -92,17 +93,8 @@ pub(crate) fn parts(root: &Root, store: &Store, libpod: &Libpod, record: &Record
     // With the host's names the environment alone says what it was called.
     let hostname =
         hostname.filter(|name| !name.is_empty()).map(str::to_string).or_else(|| variable(&spec, "HOSTNAME="));
-    let five = libpod.five;
-    Some(Parts {
-        ports: ports(network, five),
-        exposed: exposed(network),
-        hostname,
-        config,
-        state,
-        spec,
-        networks,
-        five,
-    })
+    let age = libpod.age();
+    Some(Parts { ports: ports(network, age), exposed: exposed(network), hostname, config, state, spec, networks, age })
 }
 
 fn variable(spec: &Value, key: &str) -> Option<String> {
@@ -213,10 +205,10 @@ pub(crate) fn time(value: Option<&Value>) -> Option<Timestamp> {
 }
 
 /// Ports published, ranges taken apart, by port.
-fn ports(config: &Value, five: bool) -> Vec<PortBinding> {
+fn ports(config: &Value, age: Age) -> Vec<PortBinding> {
     let recorded = ["newPortMappings", "portMappings"].iter().find_map(|key| config.get(*key)?.as_array());
     let mut out: Vec<PortBinding> = recorded.into_iter().flatten().flat_map(binding).collect();
-    for (address, _) in out.iter_mut().filter_map(|binding| binding.host.as_mut()).filter(|_| five) {
+    for (address, _) in out.iter_mut().filter_map(|binding| binding.host.as_mut()).filter(|_| age >= Age::From5_0) {
         // libpod/util.go makeInspectPortBindings, from v5.0.0 on.
         address.get_or_insert(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     }
@@ -224,12 +216,12 @@ fn ports(config: &Value, five: bool) -> Vec<PortBinding> {
     out
 }
 
-/// Ports as lists show them: podman 5 has those too that are exposed but not published, unless the network is another
-/// one's (pkg/api/handlers/compat/containers.go, from v5.5.0 on; libpod/container_inspect.go, v5.8.2).
+/// Ports as lists show them: from 5.5 on those too that are exposed but not published, unless the network is another
+/// one's (pkg/api/handlers/compat/containers.go, v5.5.0; libpod/container_inspect.go, v5.8.2).
 fn listed(parts: &Parts) -> Vec<PortBinding> {
     let text = |key: &str| parts.config.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut out = parts.ports.clone();
-    if parts.five && text("netNsCtr").is_empty() && text("networkMode") != "host" {
+    if parts.age >= Age::From5_5 && text("netNsCtr").is_empty() && text("networkMode") != "host" {
         let published: Vec<_> = out.iter().map(|binding| (binding.port, binding.protocol)).collect();
         let more = parts.exposed.iter().filter(|port| !published.contains(port));
         out.extend(more.map(|&(port, protocol)| PortBinding { port, protocol, host: None }));

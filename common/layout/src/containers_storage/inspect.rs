@@ -3,6 +3,7 @@
 use model::{Container, Image, Mount, Network, Protocol, Store, Volume};
 use serde_json::{Map, Value, json};
 
+use super::age::Age;
 use super::containers::Parts;
 use super::records;
 use crate::containerd::inspect::{mount, state, time};
@@ -157,7 +158,7 @@ fn host_config(parts: &Parts, spec: &Spec) -> Value {
 /// The policy; podman says `no` for none from 5.1 on (libpod/container_inspect.go, v5.1.0).
 fn restart_policy(parts: &Parts) -> &str {
     match parts.config.get("restart_policy").and_then(Value::as_str).unwrap_or_default() {
-        "" if parts.five => "no",
+        "" if parts.age >= Age::From5_0 => "no",
         policy => policy,
     }
 }

@@ -6,6 +6,7 @@ use model::HostPath;
 use rusqlite::types::ValueRef;
 use serde_json::Value;
 
+use super::age::{self, Age, SpecVersion};
 use crate::db;
 use crate::db::bolt;
 use crate::db::rollback::roll_back;
@@ -31,9 +32,11 @@ pub(crate) struct Setup {
 /// An opened database.
 pub(crate) struct Libpod {
     pub path: HostPath,
-    /// Whether podman 5 answers for it, as far as can be seen: it has SQLite, and its network backend is not CNI, which podman
-    /// 5 no longer has (containers/common libnetwork/network/interface.go, v0.64: `defaultNetworkBackend`).
-    pub five: bool,
+    /// The newest runtime spec that a container of it was made with.
+    pub spec: Option<SpecVersion>,
+    /// Whether its network backend is CNI, which podman 5 no longer has (containers/common libnetwork/network/interface.go,
+    /// v0.64: `defaultNetworkBackend`).
+    cni: bool,
     kind: Kind,
 }
 
@@ -55,14 +58,32 @@ impl Libpod {
             match Database::read(bytes, wal.as_deref()) {
                 Ok(database) => {
                     let backend = root.read(&home.join("defaultNetworkBackend"), 64).unwrap_or_default();
-                    let five = !backend.starts_with(b"cni");
-                    return Some(Libpod { path, five, kind: Kind::Sqlite(Box::new(database)) });
+                    let cni = backend.starts_with(b"cni");
+                    return Some(Libpod { path, spec: None, cni, kind: Kind::Sqlite(Box::new(database)) }.with_spec());
                 }
                 Err(error) => notes.at(&path).add("database-damaged", error.to_string()),
             }
         }
         let path = home.join("libpod/bolt_state.db");
-        file(root, &path, notes).map(|bytes| Libpod { path, five: false, kind: Kind::Bolt(bytes) })
+        let bytes = file(root, &path, notes)?;
+        Some(Libpod { path, spec: None, cni: false, kind: Kind::Bolt(bytes) }.with_spec())
+    }
+
+    fn with_spec(mut self) -> Libpod {
+        // What is damaged is said where the containers themselves are asked for.
+        let mut unsaid = Notes::new("", &self.path);
+        self.spec = self.containers("", &mut unsaid).iter().filter_map(|it| age::spec_version(&it.config)).max();
+        self
+    }
+
+    /// Which podman answers for it: that of the newest container. Where none tells, one with SQLite and without CNI is taken
+    /// for the newest.
+    pub fn age(&self) -> Age {
+        match (self.spec, &self.kind) {
+            (Some(spec), _) => Age::of(spec),
+            (None, Kind::Sqlite(_)) if !self.cni => Age::From5_5,
+            (None, _) => Age::Before5,
+        }
     }
 
     /// What it says of the store as a whole.
@@ -195,14 +216,7 @@ impl Record {
 mod tests {
     use super::*;
 
-    /// Podman's own statements (libpod/sqlite_state_internal.go, v5.8.2), as far as these tables need them.
-    const TABLES: &str = "
-        CREATE TABLE DBConfig(ID INTEGER PRIMARY KEY NOT NULL, SchemaVersion INTEGER NOT NULL, OS TEXT NOT NULL, StaticDir TEXT NOT NULL,
-            TmpDir TEXT NOT NULL, GraphRoot TEXT NOT NULL, RunRoot TEXT NOT NULL, GraphDriver TEXT NOT NULL, VolumeDir TEXT NOT NULL);
-        CREATE TABLE ContainerConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, PodID TEXT, JSON TEXT NOT NULL);
-        CREATE TABLE ContainerState(ID TEXT PRIMARY KEY NOT NULL, State INTEGER NOT NULL, ExitCode INTEGER, JSON TEXT NOT NULL);
-        CREATE TABLE PodConfig(ID TEXT PRIMARY KEY NOT NULL, Name TEXT UNIQUE NOT NULL, JSON TEXT NOT NULL);
-        CREATE TABLE VolumeConfig(Name TEXT PRIMARY KEY NOT NULL, StorageID TEXT, JSON TEXT NOT NULL);";
+    const TABLES: &str = include_str!("../../tests/data/podman-tables.sql");
 
     fn open(statements: &str) -> (Libpod, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();

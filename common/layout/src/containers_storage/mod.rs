@@ -3,6 +3,7 @@
 //! In reading order: [`records`] (the lists of layers, images and containers), [`libpod`] (the database), [`mod@containers`],
 //! [`inspect`].
 
+mod age;
 mod cni;
 mod containers;
 mod crio;
@@ -19,12 +20,27 @@ use model::{
 use serde_json::Value;
 
 use crate::containerd::repository;
+use crate::engines::Trace;
 use crate::json::{self, Notes};
 use crate::oci::config::{ImageConfig, pairs};
-use crate::{Found, LayoutError, Object};
+use crate::{Engine, Found, LayoutError, Object};
 
+use age::Age;
 pub(crate) use detect::detect;
 use records::Layers;
+
+/// The podman that made the newest container of a storage.
+pub(crate) fn engine(root: &Root, store: &Store) -> Option<Engine> {
+    // What is damaged is said where the containers themselves are asked for.
+    let libpod = libpod::Libpod::open(root, &store.home, &mut Notes::new("", &store.home))?;
+    let (major, minor, patch) = libpod.spec?;
+    Some(Engine {
+        name: "podman".into(),
+        version: age::releases((major, minor, patch)).into(),
+        by: Trace::RuntimeSpec(major, minor, patch),
+        place: libpod.path,
+    })
+}
 
 pub(crate) fn containers(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Container>> {
     container(root, stores, index, "")
@@ -264,12 +280,12 @@ pub(crate) fn inspect_network(root: &Root, network: &Network) -> Found<Value> {
 pub(crate) fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
     let mut notes = Notes::new(format!("container {}", container.id.short()), &container.record);
     let libpod = libpod::Libpod::open(root, &store.home, &mut notes);
-    let whole_seconds = !libpod.as_ref().is_some_and(|libpod| libpod.five);
+    let whole_seconds = !libpod.as_ref().is_some_and(|libpod| libpod.age() == Age::From5_5);
     let record = libpod.and_then(|libpod| libpod.containers(container.id.as_str(), &mut notes).pop());
     let config = record.and_then(|record| record.values(&mut notes)).map(|(config, _)| config).unwrap_or_default();
     let (driver, file) = containers::log(store, container, &config);
     let terminal = config.pointer("/spec/process/terminal").and_then(Value::as_bool).unwrap_or(false);
-    (LogPlace { driver, file, form: LogForm::Cri, terminal, whole_seconds }, notes.list)
+    (LogPlace { driver, file, form: LogForm::K8sFile, terminal, whole_seconds }, notes.list)
 }
 
 pub(crate) fn raw_records(root: &Root, stores: &[Store], object: Object) -> Vec<HostPath> {

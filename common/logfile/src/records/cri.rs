@@ -8,9 +8,12 @@ use model::Timestamp;
 use super::{Parsed, Parser};
 use crate::entry::{Entry, Stream};
 
-/// Parts of a line are kept until its end comes, so that the line has one time: that of its last part.
+/// Parts of a line are kept until its end comes, so that the line has one time: that of its first part (kubernetes
+/// pkg/kubelet/kuberuntime/logs/logs.go `logWriter.write`, v1.30). Podman shows each part by itself, with its own time, from
+/// 4.2 on (pkg/api/handlers/compat/containers_logs.go, v5.8.2).
 #[derive(Default)]
 pub(crate) struct Cri {
+    joins: bool,
     open: [Option<Entry>; 2],
 }
 
@@ -37,18 +40,23 @@ impl Parser for Cri {
 }
 
 impl Cri {
+    pub fn joining() -> Cri {
+        Cri { joins: true, ..Cri::default() }
+    }
+
     fn take(&mut self, is_whole: bool, entry: Entry, out: &mut VecDeque<Entry>) {
         let open = &mut self.open[entry.stream as usize];
         let mut joined = match open.take() {
             Some(mut before) => {
                 before.text.extend_from_slice(&entry.text);
-                before.time = entry.time;
                 before
             }
             None => entry,
         };
         if is_whole {
             joined.text.push(b'\n');
+            out.push_back(joined);
+        } else if !self.joins {
             out.push_back(joined);
         } else if joined.text.len() > KEPT {
             let rest = Entry { text: Vec::new(), continues: true, ..joined.clone() };

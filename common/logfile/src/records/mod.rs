@@ -38,7 +38,8 @@ pub(crate) fn parser(form: LogForm, stream: Stream) -> Box<dyn Parser + Send> {
     match form {
         LogForm::JsonFile => Box::new(json::Json),
         LogForm::Local => Box::new(local::Local),
-        LogForm::Cri => Box::new(cri::Cri::default()),
+        LogForm::Cri => Box::new(cri::Cri::joining()),
+        LogForm::K8sFile => Box::new(cri::Cri::default()),
         LogForm::Raw => Box::new(raw::Raw { stream }),
     }
 }
