@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 use cli::{Findings, Outcome};
 use host::Host;
-use model::{Container, Generation, path::shown};
+use model::{Container, Generation, Store, path::shown};
 use serde_json::json;
 use storage::{Difference, Happened, Rules};
 
@@ -51,7 +51,7 @@ fn rules(host: &Host, container: &Container) -> Rules {
     match store.generation {
         Generation::DockerFirst => return Rules::Before1_3,
         Generation::DockerGraph => {}
-        Generation::ContainersStorage => return Rules::Podman,
+        Generation::ContainersStorage => return podmans_rules(host, store),
         _ => return Rules::Today,
     }
     let raw = host.root().read(&container.record, RECORD_LIMIT).unwrap_or_default();
@@ -61,6 +61,14 @@ fn rules(host: &Host, container: &Container) -> Rules {
         (true, false) => Rules::Before1_6,
         (_, true) => Rules::Today,
     }
+}
+
+/// Podman compares trees where a program mounts for it, and asks the layer where the kernel does (containers/storage v1.57
+/// drivers/overlay/overlay.go: `useNaiveDiff`, `.has-mount-program`).
+fn podmans_rules(host: &Host, store: &Store) -> Rules {
+    let mark = store.home.join("overlay/.has-mount-program");
+    let is_true = host.root().read(&mark, 16).is_ok_and(|said| said.starts_with(b"true"));
+    if is_true { Rules::Podman } else { Rules::PodmanOverlay }
 }
 
 /// As in `layout`: no container's record is larger.

@@ -23,6 +23,9 @@ pub enum Rules {
     Today,
     /// Podman: as docker today, and `user.*` attributes count (containers/storage v1.43 pkg/archive/changes_linux.go).
     Podman,
+    /// Podman on overlay without a mount program: the container's own layer is asked, nothing is compared (containers/storage
+    /// v1.43 drivers/overlay/overlay.go `Changes`). With any other driver as [`Rules::Podman`].
+    PodmanOverlay,
 }
 
 /// What happened to a name.
@@ -237,7 +240,8 @@ impl Compare {
 
 /// The extended attributes whose change is a change.
 fn counted(xattrs: &Xattrs, rules: Rules) -> Xattrs {
-    let counts = |name: &[u8]| name == b"security.capability" || rules == Rules::Podman && name.starts_with(b"user.");
+    let is_podman = matches!(rules, Rules::Podman | Rules::PodmanOverlay);
+    let counts = |name: &[u8]| name == b"security.capability" || is_podman && name.starts_with(b"user.");
     xattrs.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -103,3 +103,20 @@ fn aufs_says_its_own_marks() {
         assert_eq!(said.join(", "), "C /a, D /b, D /d/.wh..opq, A /d/new, A /n", "{form:?}");
     }
 }
+
+/// Podman's overlay gives these lines for these layers, top first.
+fn check_podman(layers: &[&str], lines: &str) {
+    if is_root() {
+        assert_eq!(said(Form::Overlay2, layers, Rules::PodmanOverlay), lines);
+    }
+}
+
+#[test]
+fn podmans_overlay_is_asked_what_it_says_itself() {
+    check_podman(&["-d", "+f d/a 1; +f d/b 1"], "D /d");
+    check_podman(&["!d; +f d/new 1", "+f d/a 1; +f d/b 1"], "D /d, A /d/new");
+    check_podman(&["+f n/m/a 1", "+f x 1"], "A /n, A /n/m, A /n/m/a");
+    check_podman(&["+f d/e/new 1", "+f d/e/old 1"], "C /d, C /d/e, A /d/e/new");
+    check_podman(&["+f a 1", "+f a 1"], "C /a");
+    check_podman(&["+f d/a 1", "-d", "+f d/a 1"], "A /d, A /d/a");
+}
