@@ -73,6 +73,8 @@ impl Host<'_> {
         let each = |ids: &[String]| sample(ids).iter().map(whole).collect::<Vec<_>>();
         let volumes = self.ids("volumes", &[]);
         let networks = self.ids("networks", &[]);
+        let places = self.lines("volumes", &["--format", "{{.Mountpoint}}"]);
+        let asked: Vec<String> = sample(&containers).into_iter().chain(sample(&places)).collect();
         let plan: Vec<(&str, &[&str], Vec<Vec<String>>)> = vec![
             ("ps", &["-a", "--no-trunc"], vec![vec![]]),
             ("ps", &["-a", "--as", "0.6.4"], vec![vec![]]),
@@ -83,6 +85,7 @@ impl Host<'_> {
             ("history", &["--no-trunc"], each(&images)),
             ("inspect", &["--type", "container"], each(&containers)),
             ("inspect", &["--type", "image"], each(&images)),
+            ("inspect", &["--host"], vec![vec![]]),
             ("inspect", &["--type", "volume"], vec![volumes]),
             ("inspect", &["--type", "network"], vec![networks]),
             ("logs", &["-t"], each(&containers)),
@@ -91,6 +94,11 @@ impl Host<'_> {
             ("networks", &["--no-trunc"], vec![vec![]]),
             ("diff", &[], each(&containers)),
             ("export", &["--format", "sha256sum"], each(&containers)),
+            ("save", &[], each(&images)),
+            ("df", &[], vec![vec![]]),
+            ("df", &["-v"], vec![vec![]]),
+            ("whose", &[], if asked.is_empty() { vec![] } else { vec![asked] }),
+            ("events", &["--since", "0", "--until", LATER], vec![vec![]]),
             ("version", &[], vec![vec![]]),
         ];
         let mut answers: Vec<(String, String)> = Vec::new();
@@ -118,11 +126,15 @@ impl Host<'_> {
         if program != "volumes" {
             args.push("--no-trunc");
         }
-        let out = self.run(program, &args);
-        let mut ids: Vec<String> = String::from_utf8_lossy(&out.stdout).lines().map(str::to_string).collect();
+        let mut ids = self.lines(program, &args);
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
         ids
+    }
+
+    fn lines(&self, program: &str, args: &[&str]) -> Vec<String> {
+        let out = self.run(program, args);
+        String::from_utf8_lossy(&out.stdout).lines().filter(|line| !line.is_empty()).map(str::to_string).collect()
     }
 
     /// Runs a program as in an empty house: the same environment everywhere, the root under a path of one word.
@@ -139,6 +151,9 @@ impl Host<'_> {
             .envs([("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", moment)])
             .output()
             .expect("the program starts");
+        if program == "save" {
+            out.stdout = format!("{} bytes, sha256 {}\n", out.stdout.len(), golden::sha256(&out.stdout)).into_bytes();
+        }
         if program == "version" {
             // Ours and this machine's, not the host's.
             out.stdout = out.stdout.split_inclusive(|byte| *byte == b'\n').skip(4).flatten().copied().collect();

@@ -52,10 +52,13 @@ impl<'h> Plan<'h> {
         let diff_ids: Vec<Digest> = sources.iter().map(|source| source.layer.diff_id).collect();
         let (config, exact) = config(host, all, &image, &diff_ids).with_context(about)?;
         self.findings.extend(sources.iter().flat_map(|source| source.findings.clone()));
+        // Podman names images in full in its own archives too (containers/image docker/archive/dest.go, v5.36).
+        let is_podmans = host.store(image.store).generation == Generation::ContainersStorage;
+        let name = if is_podmans { Reference::full } else { Reference::familiar };
         let same_blobs = exact && sources.iter().all(|source| source.is_raw());
         self.images.push(PlannedImage {
             config,
-            names: names.iter().map(Reference::familiar).collect(),
+            names: names.iter().map(name).collect(),
             full_names: names.iter().map(Reference::full).collect(),
             layers: sources.iter().map(|source| source.layer.clone()).collect(),
             manifest: image.manifest.filter(|_| same_blobs).map(Vec::from),

@@ -69,7 +69,8 @@ fn kept(before: &str, bytes: &[u8]) -> String {
     said
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// The digest of a whole answer, for one that is no text.
+pub fn sha256(bytes: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().expect("a file is made");
     std::fs::write(file.path(), bytes).expect("it is written");
     let out = Command::new("sha256sum").arg(file.path()).output().expect("this test needs the program sha256sum");
