@@ -280,7 +280,7 @@ pub(crate) fn inspect_network(root: &Root, network: &Network) -> Found<Value> {
 pub(crate) fn log_place(root: &Root, store: &Store, container: &Container) -> Found<LogPlace> {
     let mut notes = Notes::new(format!("container {}", container.id.short()), &container.record);
     let libpod = libpod::Libpod::open(root, &store.home, &mut notes);
-    let whole_seconds = !libpod.as_ref().is_some_and(|libpod| libpod.age() == Age::From5_5);
+    let whole_seconds = libpod.as_ref().is_none_or(|libpod| libpod.age() != Age::From5_5);
     let record = libpod.and_then(|libpod| libpod.containers(container.id.as_str(), &mut notes).pop());
     let config = record.and_then(|record| record.values(&mut notes)).map(|(config, _)| config).unwrap_or_default();
     let (driver, file) = containers::log(store, container, &config);
