@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use wire::{Daemon, Dialect, Prefix};
 
-use crate::proxy::Forward;
+use wire::proxy::Forward;
 
 /// The network that containers need, planned from their configs, made and unmade
 #[derive(Parser, Debug)]

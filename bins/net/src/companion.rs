@@ -1,59 +1,55 @@
-//! Processes that `net up` starts and that live as long as their container is up: the resolver, the proxy.
+//! Processes that `net up` and `run` start and that live as long as their container is up: the resolver, the proxy. What they
+//! share is [`wire::companion`].
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
 
 use anyhow::Context;
 use cli::Outcome;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+use wire::companion::Claim;
 use wire::namespace::Namespace;
 use wire::state::Store;
 
 use crate::args::CompanionArgs;
 
+/// How often one looks whether its container is up, where nobody tells it, in milliseconds.
+const PAUSE: u16 = 500;
+
 /// Starts one for a container, unless one is at work, and waits until it answers.
 pub fn start(verb: &str, store: &Path, id: &str, namespace: &Path, more: &[String]) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
-    let mut command = Command::new(program);
-    command.arg(verb).arg("--state-dir").arg(store).args(["--id", id]).arg("--netns").arg(namespace).args(more);
-    let mut child = command
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot start the {verb}"))?;
-    let mut said = String::new();
-    child.stdout.take().context("it has no stdout")?.read_to_string(&mut said)?;
-    anyhow::ensure!(said == "ready\n", "the {verb} for container '{}' did not start", id.get(..12).unwrap_or(id));
-    Ok(())
+    Ok(wire::companion::start(&program, verb, store, id, namespace, more)?)
 }
 
 /// The one at work for a container: begun, until the container is down or its namespace another's.
 pub struct Companion<'a> {
     args: &'a CompanionArgs,
-    path: PathBuf,
-    _lock: File,
+    /// Whoever takes the container down says so by a signal.
+    told: SignalFd,
+    _claim: Claim,
     /// The container's namespace.
     pub inside: Namespace,
 }
 
 impl<'a> Companion<'a> {
-    /// `None` where another is at work already; whoever waits is told.
+    /// `None` where another is at work already; whoever waits is told. To be called before there are threads.
     pub fn begin(verb: &str, args: &'a CompanionArgs) -> anyhow::Result<Option<Companion<'a>>> {
         // Signals to the terminal that started it are not for it.
         let _ = nix::unistd::setsid();
+        let term = SigSet::from(Signal::SIGTERM);
+        term.thread_block().context("cannot block a signal")?;
+        let told = SignalFd::new(&term).context("cannot wait for a signal")?;
         let inside = Namespace::open(&args.netns)?;
-        let path = path(verb, &args.state.state_dir, &args.id)?;
-        let lock = File::create(&path)?;
-        if !wire::namespace::claim(&lock) {
+        let Some(claim) = Claim::take(verb, &args.state.state_dir, &args.id, &inside)? else {
             ready()?;
             return Ok(None);
-        }
-        Ok(Some(Companion { args, path, _lock: lock, inside }))
+        };
+        Ok(Some(Companion { args, told, _claim: claim, inside }))
     }
 
     /// Tells whoever waits, and stays until the container is down.
@@ -61,23 +57,13 @@ impl<'a> Companion<'a> {
         ready()?;
         let here = || Namespace::open(&self.args.netns).is_ok_and(|now| now.is(&self.inside).unwrap_or(false));
         while is_up(&self.args.state.state_dir, &self.args.id) && here() {
-            thread::sleep(Duration::from_millis(500));
+            let mut waited = [PollFd::new(self.told.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut waited, PAUSE).unwrap_or(0) > 0 {
+                break;
+            }
         }
         Ok(Outcome::done())
     }
-}
-
-impl Drop for Companion<'_> {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// The file that is locked while one is at work.
-fn path(verb: &str, dir: &Path, id: &str) -> io::Result<PathBuf> {
-    // An id from elsewhere may hold anything.
-    let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Ok(dir.join(format!("{}-{id}.{verb}", wire::namespace::cookie()?)))
 }
 
 /// Whether the container is up by us.

@@ -1,7 +1,4 @@
-//! `net proxy`: ports of IPv6 addresses that rules cannot translate, carried by a process as docker's userland proxy does.
-//!
-//! The kernel does not route from `::1`, and does not translate IPv6 to IPv4. One process serves all such ports of a
-//! container.
+//! `net proxy`: the process that carries what rules cannot lead to a container ([`wire::proxy`]), started by `net up` and `run`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,7 +13,8 @@ use anyhow::{Context, bail};
 use cli::Outcome;
 use model::Protocol;
 use wire::Plan;
-use wire::config::{Configs, Publish};
+use wire::config::Container;
+use wire::proxy::{Forward, forwards};
 
 use crate::args::ProxyArgs;
 use crate::companion::{Companion, is_up};
@@ -24,90 +22,39 @@ use crate::companion::{Companion, is_up};
 /// How long answers to a datagram are waited for (moby v20.10.24 libnetwork/cmd/proxy/udp_proxy.go, UDPConnTrackTimeout).
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A port of the host and where it leads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Forward {
-    protocol: Protocol,
-    host: SocketAddr,
-    to: SocketAddr,
-}
-
-impl Forward {
-    fn word(self) -> String {
-        format!("{}/{}/{}", self.protocol.word(), self.host, self.to)
-    }
-
-    /// Reads what [`Forward::word`] writes.
-    pub fn parse(word: &str) -> Result<Forward, String> {
-        let parts: Vec<&str> = word.split('/').collect();
-        let read = || {
-            let [protocol, host, to] = parts[..] else { return None };
-            Some(Forward { protocol: Protocol::parse(protocol)?, host: host.parse().ok()?, to: to.parse().ok()? })
-        };
-        read().ok_or_else(|| "protocol/address/address is wanted, as in tcp/[::1]:80/172.17.0.2:80".to_owned())
-    }
-}
-
-/// Ports of IPv6 addresses that the chosen containers publish, by container; `everywhere` also those of no address. Those
-/// that cannot be had are refused.
-pub fn asked(
-    configs: &Configs,
-    ids: &[String],
-    everywhere: bool,
-    dir: &Path,
-) -> anyhow::Result<Vec<(String, Publish)>> {
-    let mut all = Vec::new();
-    for container in configs.containers.iter().filter(|container| ids.contains(&container.id)) {
+/// Refuses ports of IPv6 addresses that containers publish and that cannot be had; `all` also those of no address.
+pub fn refuse(containers: &[Container], all: bool, dir: &Path) -> anyhow::Result<()> {
+    for container in containers.iter().filter(|container| !is_up(dir, &container.id)) {
         for publish in container.published.iter().filter(|publish| publish.host_port != 0) {
             let ip = match publish.host_ip {
                 Some(ip) if ip.is_ipv4() => continue,
                 Some(ip) if !ip.is_unspecified() => ip,
-                _ if everywhere => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                _ if all => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
                 _ => continue,
             };
-            if publish.protocol != Protocol::Sctp {
-                all.push((container.id.clone(), Publish { host_ip: Some(ip), ..publish.clone() }));
-            }
-            if is_up(dir, &container.id) {
-                continue;
-            }
             let place = SocketAddr::new(ip, publish.host_port);
-            let tried = match publish.protocol {
-                Protocol::Udp => UdpSocket::bind(place).map(drop),
-                _ => TcpListener::bind(place).map(drop),
-            };
-            if let Err(error) = tried {
+            if let Err(error) = (Forward { protocol: publish.protocol, host: place, to: place }).is_free() {
                 let what = format!("port {}/{} of {ip}", publish.host_port, publish.protocol.word());
                 bail!("{what} is wanted by container '{}' and cannot be had: {error}", container.title());
             }
         }
     }
-    Ok(all)
+    Ok(())
 }
 
-/// Starts a proxy for each container that needs one: those ports that no rule leads to it.
-pub fn start(asked: &[(String, Publish)], plan: &Plan, dir: &Path) -> anyhow::Result<()> {
-    let mut forwards: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (id, publish) in asked {
-        let Some(ip) = publish.host_ip else { continue };
-        let translated = plan.ports.iter().any(|port| port.id == *id && port.host_ip == ip && !ip.is_loopback());
-        let own = || plan.interfaces.iter().filter(|interface| interface.container.0 == *id);
-        let addresses: Vec<IpAddr> =
-            own().flat_map(|interface| &interface.addresses).map(|prefix| prefix.address).collect();
-        let Some(&to) = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()) else { continue };
-        if !translated {
-            let (host, to) = (SocketAddr::new(ip, publish.host_port), SocketAddr::new(to, publish.port));
-            let forward = Forward { protocol: publish.protocol, host, to };
-            forwards.entry(id).or_default().extend(["--forward".to_owned(), forward.word()]);
+/// Starts a proxy for each container that needs one.
+pub fn start(containers: &[Container], plan: &Plan, all: bool, dir: &Path) -> anyhow::Result<()> {
+    for container in containers {
+        let words: Vec<String> = forwards(container, plan, all)
+            .into_iter()
+            .flat_map(|forward| ["--forward".to_owned(), forward.word()])
+            .collect();
+        if words.is_empty() {
+            continue;
         }
-    }
-    for (id, words) in forwards {
-        let interface = plan
-            .interfaces
-            .iter()
-            .find(|interface| interface.container.0 == id)
-            .context("its interface is not planned")?;
-        crate::companion::start("proxy", dir, id, &interface.namespace_path(), &words)?;
+        let own = plan.interfaces.iter().find(|interface| interface.container.0 == container.id);
+        let namespace = own.context("its interface is not planned")?.namespace_path();
+        crate::companion::start("proxy", dir, &container.id, &namespace, &words)?;
     }
     Ok(())
 }

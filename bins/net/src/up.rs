@@ -8,7 +8,7 @@ use anyhow::bail;
 use cli::table::Table;
 use cli::{Findings, Outcome, RootArg, WithHint};
 use wire::attach::{AttachError, Attached, Attacher};
-use wire::config::Configs;
+use wire::config::{Configs, Container};
 use wire::{Plan, Selection};
 
 use crate::args::UpArgs;
@@ -21,7 +21,10 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     let daemon = input::daemon(&args.daemon, root, &mut findings)?;
     let ids = chosen(&read.configs, &read.selection);
     place(&mut read.configs, &ids, args)?;
-    let proxied = proxy::asked(&read.configs, &ids, daemon.userland_proxy == Some(true), &args.state.state_dir)?;
+    let wanted: Vec<Container> =
+        read.configs.containers.iter().filter(|container| ids.contains(&container.id)).cloned().collect();
+    let all = daemon.userland_proxy == Some(true);
+    proxy::refuse(&wanted, all, &args.state.state_dir)?;
     let attached = open(&args.state.state_dir)?.up(read.configs, &ids, &daemon, args.dry_run);
     let attached = attached.map_err(explain)?;
     let Attached { plan, steps, findings: more, configs: up } = attached;
@@ -29,7 +32,7 @@ pub fn run(args: &UpArgs, root: &RootArg) -> anyhow::Result<Outcome> {
     if !args.dry_run {
         files::write(&args.state.state_dir, &up, &plan)?;
         names(&plan, &args.state.state_dir)?;
-        proxy::start(&proxied, &plan, &args.state.state_dir)?;
+        proxy::start(&wanted, &plan, all, &args.state.state_dir)?;
     }
     let mut stdout = cli::stdout();
     if args.dry_run {

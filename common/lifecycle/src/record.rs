@@ -141,9 +141,15 @@ pub fn disconnected(record: &mut Value) {
     let settings = &mut record["NetworkSettings"];
     settings["Ports"] = json!({});
     for endpoint in settings["Networks"].as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
-        for (key, value) in
-            [("IPAddress", json!("")), ("Gateway", json!("")), ("MacAddress", json!("")), ("IPPrefixLen", json!(0))]
-        {
+        for (key, value) in [
+            ("IPAddress", json!("")),
+            ("Gateway", json!("")),
+            ("MacAddress", json!("")),
+            ("IPPrefixLen", json!(0)),
+            ("GlobalIPv6Address", json!("")),
+            ("IPv6Gateway", json!("")),
+            ("GlobalIPv6PrefixLen", json!(0)),
+        ] {
             endpoint[key] = value;
         }
     }

@@ -12,6 +12,7 @@ use refusals::{missing_kinds, missing_modules, refusals};
 use thiserror::Error;
 
 use crate::change::{ChangeError, Conflict, Guards, Step, compare, make, unmake};
+use crate::companion;
 use crate::config::{Configs, Container, Endpoint, Network, Publish, Subnet};
 use crate::live::{self, Live};
 use crate::netlink::{NetlinkError, Socket};
@@ -136,6 +137,7 @@ impl Attacher {
                 unmake(&state.undo, &self.route, &self.netfilter)?;
                 tracked::forget_gone(&before, &state.configs, &self.netfilter);
                 self.store.clear()?;
+                before.configs.containers.iter().for_each(|container| companion::end(self.store.dir(), &container.id));
             }
             return Ok(said);
         }
@@ -151,6 +153,7 @@ impl Attacher {
             state.undo.retain(|undo| !removed(undo, &steps));
             self.store.write(&state)?;
             tracked::forget_gone(&before, &state.configs, &self.netfilter);
+            gone.iter().for_each(|id| companion::end(self.store.dir(), id));
         }
         Ok(said)
     }

@@ -11,6 +11,7 @@
 
 pub mod attach;
 pub mod change;
+pub mod companion;
 pub mod config;
 mod daemon;
 mod dialect;
@@ -24,6 +25,7 @@ pub mod netlink;
 mod plan;
 mod planner;
 mod prefix;
+pub mod proxy;
 pub mod render;
 mod resolve;
 pub mod resolver;

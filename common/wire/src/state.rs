@@ -172,6 +172,11 @@ impl Store {
         }
     }
 
+    /// The folder that it lies in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the files of containers that are up lie: a folder for each, by its id.
     pub fn files(dir: &Path) -> Result<PathBuf, StateError> {
         let name = cookie().map_err(|source| StateError::File { path: dir.to_owned(), source })?;
