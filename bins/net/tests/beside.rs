@@ -1,6 +1,7 @@
 //! Beside a live dockerd and podman in the same network namespace: neither breaks the other, and each is told of.
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod judge;
 mod lab;
 
 use std::fs;
@@ -11,7 +12,7 @@ use std::process::Command;
 use std::thread;
 
 use serde_json::json;
-use testkit::engine::{Dockerd, is_here};
+use testkit::engine::{Dockerd, docker_28, is_here};
 use wire::namespace::Namespace;
 
 use lab::{Kept, Lab, container, network, run, unchanged};
@@ -70,6 +71,13 @@ fn pid(daemon: &Dockerd, name: &str) -> u32 {
     daemon.docker(&["inspect", "-f", "{{.State.Pid}}", name]).trim().parse().unwrap()
 }
 
+/// Waits until no interface asks any more whether its address is somebody else's.
+fn settled() {
+    while !run("ip -6 -o addr show tentative").is_empty() {
+        thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 /// Who answers the outside on each port.
 fn answers(lab: &Lab, expected: &[(u16, &str)]) {
     for (port, name) in expected {
@@ -122,11 +130,71 @@ fn neither_docker_nor_podman_nor_we_break_each_other() {
     answers(&lab, &all[1..3]);
 
     // And nothing of ours is left: with the others' as they were, all is as it was.
+    settled();
     let again = lab::snapshot();
     lab.up(&objects.to_string());
     answers(&lab, &all);
     lab.down();
     unchanged(&again, "after the second down");
+}
+
+/// The same with docker 28, which drops what is forwarded and what goes to containers directly.
+#[test]
+fn neither_docker_28_nor_we_break_each_other() {
+    let Some(enter) = docker_28() else { return };
+    let lab = Lab::new();
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("docker");
+    let tar = lab::image(dir.path());
+    let daemon = Dockerd::of(Some(&enter), &root, &["-s", "vfs"]);
+    daemon.docker(&["import", tar.to_str().unwrap(), "i"]);
+    serve(docker_run(&daemon, "box", "8081:80"), 80, "docker");
+    let (web, own, inner) = (Kept::new(), Kept::new(), Kept::new());
+    let objects = json!([
+        network("one", "10.1.0.0/24", false),
+        network("inner", "10.2.0.0/24", true),
+        container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }] })),
+        container("own", own.0.id(), "one", json!({ "80/tcp": [{ "HostPort": "8083" }] })),
+        container("inner", inner.0.id(), "inner", json!({})),
+    ])
+    .to_string();
+    let theirs = docker_rules(&daemon);
+    // Twice, the second time with our own rules there already, and docker at work in between.
+    for round in 0..2 {
+        lab.up(&objects);
+        if round == 0 {
+            serve(web.0.id(), 80, "web");
+            serve(own.0.id(), 80, "own");
+            web.serve(99);
+        }
+        let all = [(8080, "web"), (8081, "docker"), (8083, "own")];
+        answers(&lab, &all);
+        assert_eq!(docker_rules(&daemon), theirs, "docker's rules are as they were");
+        let leaks = ["172.17.0.2:80", "172.17.0.3:80", "172.17.0.3:99"].map(|to| lab.outside.ask(to));
+        assert_eq!(leaks, [None, None, None], "containers are not reached by their own addresses");
+        assert_eq!(lab.done(&["up", "--dry-run", "-"], &objects), (0, String::new(), String::new()));
+        daemon.docker(&["network", "create", "other"]);
+        daemon.docker(&["restart", "-t", "0", "box"]);
+        serve(pid(&daemon, "box"), 80, "docker");
+        answers(&lab, &all);
+        let both = lab.state.path().join("both");
+        fs::write(&both, judge::inspect(&daemon) + &objects).unwrap();
+        let diff = || lab.done(&["diff", both.to_str().unwrap()], "");
+        let (status, lines, _) = diff();
+        let other = "missing: table dockless: filter-dockless-apart: oifname \"br-";
+        assert!(status == 1 && lines.lines().all(|line| line.starts_with(other)), "a bridge that came since: {lines}");
+        lab.up(&objects);
+        assert_eq!(diff(), (0, String::new(), String::new()));
+        daemon.docker(&["network", "rm", "other"]);
+        lab.down();
+        answers(&lab, &all[1..2]);
+    }
+}
+
+/// Rules in docker's own chains, without counters.
+fn docker_rules(daemon: &Dockerd) -> Vec<String> {
+    let saved = String::from_utf8(daemon.program("iptables-save").output().unwrap().stdout).unwrap();
+    saved.lines().filter(|line| line.starts_with("-A DOCKER")).map(str::to_owned).collect()
 }
 
 /// What the looking programs say of it.

@@ -5,12 +5,13 @@
 mod lab;
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::engine::is_here;
 
 use lab::{HOST, Kept, Lab, OUTSIDE, ask_soon, container, run, snapshot, unchanged};
@@ -60,6 +61,25 @@ fn firewalld(lab: &Lab) -> [Running; 2] {
     [daemon, bus]
 }
 
+/// A container that publishes a port, one of the host's own that is closed to the outside, and how all was before.
+struct Scene {
+    before: String,
+    web: Kept,
+    objects: Value,
+    _host: TcpListener,
+}
+
+impl Scene {
+    fn new(lab: &Lab) -> Scene {
+        let host = TcpListener::bind(format!("{HOST}:9000")).unwrap();
+        let (before, web) = (snapshot(), Kept::new());
+        web.serve(80);
+        lab.outside.serve(7);
+        let ports = json!({ "80/tcp": [{ "HostPort": "8080" }] });
+        Scene { before, objects: json!([container("web", web.0.id(), "bridge", ports)]), web, _host: host }
+    }
+}
+
 /// A container with a published port, and the outside: each reaches the other.
 fn reached(lab: &Lab, web: &Kept, when: &str) {
     let soon = |ask: &dyn Fn() -> Option<String>| (0..6).find_map(|_| ask());
@@ -80,17 +100,13 @@ fn firewalld_is_told_of_our_bridges_and_goes_on_guarding_the_rest() {
     run("ip link add other0 type bridge");
     run("firewall-cmd --permanent --zone=trusted --add-interface=other0");
     run("firewall-cmd --reload");
-    let host = std::net::TcpListener::bind(format!("{HOST}:9000")).unwrap();
-    let before = snapshot();
-    let web = Kept::new();
-    web.serve(80);
-    lab.outside.serve(7);
-    let objects = json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }] }))]);
+    let scene = Scene::new(&lab);
+    let Scene { before, web, objects, .. } = &scene;
     let (status, said, _) = lab.done(&["up", "--dry-run", "-"], &objects.to_string());
     assert!(status == 0 && said.contains("put docker0 into firewalld's zone trusted"), "{said}");
-    unchanged(&before, "after a dry run");
+    unchanged(before, "after a dry run");
     lab.up(&objects.to_string());
-    reached(&lab, &web, "up");
+    reached(&lab, web, "up");
     assert!(lab.outside.ask(&format!("{HOST}:9000")).is_none(), "what firewalld closes stays closed");
     assert_eq!(run("firewall-cmd --get-zone-of-interface=docker0").trim(), "trusted");
     let again = lab.done(&["up", "--dry-run", "-"], &objects.to_string());
@@ -107,20 +123,19 @@ fn firewalld_is_told_of_our_bridges_and_goes_on_guarding_the_rest() {
     let (status, seen, _) = lab.done(&["diff", file.to_str().unwrap()], "");
     assert!(status == 1 && seen.contains("firewalld") && seen.contains("docker0"), "{seen}");
     lab.up(&objects.to_string());
-    reached(&lab, &web, "up again");
+    reached(&lab, web, "up again");
     lab.down();
-    unchanged(&before, "after down");
+    unchanged(before, "after down");
     // Killed at each word to firewalld, and at whatever else is sent or written.
     for call in ["write", "sendto"] {
         let mut nth = 1;
         while is_here("strace") && lab.killed(&["up", "-q", file.to_str().unwrap()], call, nth) {
             lab.down();
-            unchanged(&before, &format!("up was killed at {call} {nth}"));
+            unchanged(before, &format!("up was killed at {call} {nth}"));
             nth += 2;
         }
         lab.down();
     }
-    drop(host);
 }
 
 /// Ufw with its files in a folder of the test's own.
@@ -140,14 +155,10 @@ fn ufw_goes_on_guarding_and_lets_our_containers_through() {
     }
     let lab = Lab::new();
     ufw(&lab);
-    let host = std::net::TcpListener::bind(format!("{HOST}:9000")).unwrap();
-    let before = snapshot();
-    let web = Kept::new();
-    web.serve(80);
-    lab.outside.serve(7);
-    let objects = json!([container("web", web.0.id(), "bridge", json!({ "80/tcp": [{ "HostPort": "8080" }] }))]);
+    let scene = Scene::new(&lab);
+    let Scene { before, web, objects, .. } = &scene;
     lab.up(&objects.to_string());
-    reached(&lab, &web, "up");
+    reached(&lab, web, "up");
     assert!(lab.outside.ask(&format!("{HOST}:9000")).is_none(), "what ufw closes stays closed");
     let (_, seen, _) = lab.done(&["check"], "");
     assert!(seen.contains("ufw has rules") && seen.contains("policy of FORWARD is DROP"), "{seen}");
@@ -155,10 +166,9 @@ fn ufw_goes_on_guarding_and_lets_our_containers_through() {
     assert!(lab.outside.ask(&format!("{HOST}:9000")).is_none(), "nobody answers there");
     run("ufw delete allow 9000/tcp");
     run("ufw reload");
-    reached(&lab, &web, "after a reload");
+    reached(&lab, web, "after a reload");
     lab.up(&objects.to_string());
     lab.down();
-    unchanged(&before, "after down");
+    unchanged(before, "after down");
     assert!(Path::new("/etc/ufw/ufw.conf").exists());
-    drop(host);
 }

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use wire::change::Step;
 use wire::config::{Configs, Container};
+use wire::netlink::Socket;
+use wire::netlink::nft::differences as rule_differences;
+use wire::render::nft::{self, chain_name};
 use wire::state::State;
-use wire::{Daemon, change};
+use wire::{Daemon, Dialect, RuleSet};
 
 use crate::up::{explain, open};
 
@@ -14,9 +18,33 @@ pub fn differences(records: &Configs, state: &State, dir: &Path) -> anyhow::Resu
     if !state.configs.containers.is_empty() {
         // What another up of the same would do is what is missing.
         let again = open(dir)?.up(Configs::default(), &[], &Daemon::default(), true).map_err(explain)?;
-        lines.extend(
-            again.steps.iter().map(|step: &change::Step| format!("missing: {step}: net up made it, and it has gone")),
-        );
+        for step in &again.steps {
+            match step {
+                Step::Rules { rules, was: 1.. } => lines.extend(table(rules)?),
+                other => lines.push(format!("missing: {other}: net up made it, and it has gone")),
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// What is missing in our own table, and what is there and not ours: somebody has been there, or what is to be kept apart has
+/// come since.
+fn table(rules: &RuleSet) -> anyhow::Result<Vec<String>> {
+    let live = Socket::netfilter()?.own_rules()?;
+    let (missing, unknown) = rule_differences(rules, &live);
+    let missing = missing.iter().map(|rule| {
+        let chain = chain_name(Dialect::Own, rule.table, &rule.chain);
+        let text = nft::line(rule, Dialect::Own);
+        format!("missing: table dockless: {chain}: {text}: {}: net up puts it there", rule.reason)
+    });
+    let unknown = unknown.iter().map(|own| {
+        let comment = if own.comment.is_empty() { "a rule without a comment" } else { &own.comment };
+        format!("stale: table dockless: {}: {comment}: net up takes it away", own.chain)
+    });
+    let mut lines: Vec<String> = missing.chain(unknown).collect();
+    if lines.is_empty() {
+        lines.push("missing: table dockless: the order of its rules: net up puts them right".to_owned());
     }
     Ok(lines)
 }

@@ -140,14 +140,27 @@ pub fn comment(rule: &Rule) -> String {
 
 /// The rules as [`Socket::own_rules`] would give them back.
 pub fn expected(rules: &RuleSet) -> Vec<OwnRule> {
+    with_rules(rules).into_iter().map(|(own, _)| own).collect()
+}
+
+/// Rules that are not there, and what is there and is none of the rules; neither where only the order differs.
+pub fn differences<'a>(rules: &'a RuleSet, live: &'a [OwnRule]) -> (Vec<&'a Rule>, Vec<&'a OwnRule>) {
+    let wanted = with_rules(rules);
+    let missing = wanted.iter().filter(|(own, _)| !live.contains(own)).map(|(_, rule)| *rule).collect();
+    let unknown = live.iter().filter(|own| !wanted.iter().any(|(wanted, _)| wanted == *own)).collect();
+    (missing, unknown)
+}
+
+fn with_rules(rules: &RuleSet) -> Vec<(OwnRule, &Rule)> {
     let mut all = Vec::new();
     for family in [Family::V4, Family::V6] {
         for table in Table::ALL {
             for chain in chains(rules, family, table).iter().rev() {
-                all.extend(rules.of(family, table, chain).map(|rule| OwnRule {
-                    family,
-                    chain: chain_name(Dialect::Own, table, chain),
-                    comment: comment(rule),
+                let own =
+                    rules.rules.iter().filter(|rule| (rule.family, rule.table, &rule.chain) == (family, table, chain));
+                all.extend(own.map(|rule| {
+                    let chain = chain_name(Dialect::Own, table, chain);
+                    (OwnRule { family, chain, comment: comment(rule) }, rule)
                 }));
             }
         }
