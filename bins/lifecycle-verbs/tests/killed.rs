@@ -43,14 +43,25 @@ impl Drop for Network {
     }
 }
 
+/// Kills a process and waits for its end: until then it has what it had.
 fn kill(pid: impl ToString) {
-    let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    let pid = pid.to_string();
+    let _ = Command::new("kill").args(["-9", &pid]).stderr(Stdio::null()).status();
+    let lives = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    };
+    let begin = Instant::now();
+    while lives() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "{pid} lives");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// What a container has on this machine beside its records: mounts, cgroups, folders, interfaces, rules.
 fn on_machine(home: &Home, network: &Network) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc is read");
+    let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").expect("/proc is read");
     let own = home.place().to_string_lossy().into_owned();
     all.extend(mounts.lines().filter(|line| line.contains(&own)).map(|line| format!("mount {line}")));
     let ids: BTreeSet<String> = ids(home);
@@ -107,7 +118,6 @@ fn another_process_goes_on_with_log_and_exit_status() {
     std::thread::sleep(Duration::from_millis(200));
     let first = home.beside("web");
     kill(first);
-    std::thread::sleep(Duration::from_millis(300));
     // The container did not notice.
     assert_eq!(home.inspect("web", "{{.State.Status}} {{.State.Pid}}"), format!("running {pid}"));
     home.refused("start", &["nosuch"]);
@@ -162,7 +172,6 @@ fn the_launcher_killed_at_any_point_leaves_nothing() {
         // Every process of ours that works for it: the one typed and those that it forked.
         held(launcher.id()).into_iter().chain(beside(&home)).for_each(kill);
         let _ = launcher.wait();
-        std::thread::sleep(Duration::from_millis(30));
         one_more(&home, &network);
         let state = home.ok("ps", &["-a", "--format", "{{.State}}"]);
         outcomes.insert(state.clone());
@@ -172,7 +181,6 @@ fn the_launcher_killed_at_any_point_leaves_nothing() {
             let pid = home.inspect("web", "{{.State.Pid}}");
             assert!(Path::new(&format!("/proc/{pid}")).exists());
             beside(&home).into_iter().chain([pid.parse().expect("a number")]).for_each(kill);
-            std::thread::sleep(Duration::from_millis(30));
             one_more(&home, &network);
             let after = home.ok("ps", &["-a", "--format", "{{.State}}"]);
             assert_eq!(after, if how.contains(&"--rm") { "" } else { "exited" }, "{at} ms {how:?}");
@@ -215,6 +223,27 @@ fn one_that_is_not_kept_ends_with_its_launcher() {
         });
         assert_eq!(own.count(), 0);
     }
+}
+
+#[test]
+fn what_is_left_in_another_network_is_swept_from_here() {
+    let Some(home) = home() else { return };
+    let (network, here) = (Network::new(), Network::new());
+    let flags = ["-d", "--name", "web", "-p", "18080:80", "base:1", "sleep", "60"];
+    let done = network.command(&home, "run", &flags).status().expect("it starts");
+    assert!(done.success() && !network.says("nft list ruleset").is_empty());
+    let first = home.beside("web");
+    kill(first);
+    one_more(&home, &here);
+    // Another process attends it, where its network is.
+    let second = home.beside("web");
+    let place = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("it lives");
+    assert!(second != first && place(second) == place(network.0.id()));
+    kill(second);
+    kill(home.inspect("web", "{{.State.Pid}}"));
+    one_more(&home, &here);
+    assert_eq!(home.inspect("web", STATE), "exited 255");
+    nothing_left(&home, &network, "swept from another network");
 }
 
 #[test]

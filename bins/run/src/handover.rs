@@ -104,9 +104,16 @@ impl Other<'_> {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
         let said = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?["msg"].as_str()?.to_string());
         let why = text.lines().rev().find_map(said).unwrap_or_else(|| format!("'{}' did not say why", self.runtime));
+        // runc's begin with a small letter, crun's with a capital one.
+        let text = why.to_ascii_lowercase();
         let status = match () {
-            () if why.contains("executable file not found") || why.contains("no such file or directory") => 127,
-            () if why.contains("permission denied") || why.contains("exec format error") => 126,
+            () if text.contains("executable file not found") || text.contains("no such file or directory") => 127,
+            () if ["permission denied", "operation not permitted", "exec format error"]
+                .iter()
+                .any(|word| text.contains(word)) =>
+            {
+                126
+            }
             () => 125,
         };
         LifeError::Told { status, why }

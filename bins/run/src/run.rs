@@ -131,7 +131,7 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
     };
     let started = match plan::handed_to(args) {
         Some(runtime) => handover::start(runtime, &plan.spec, streams, folder.path(), connect),
-        None => launch::start(&plan.spec, streams, folder.path(), connect).map_err(LifeError::from),
+        None => launch::start(&plan.spec, streams, folder.path(), folder.lock(), connect).map_err(LifeError::from),
     };
     let started = match started {
         Ok(started) => started,

@@ -5,7 +5,7 @@
 //! why not.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -96,13 +96,14 @@ impl StartError {
 }
 
 /// Starts `spec`. `scratch` is an empty directory that the container's root is mounted on, in its own view only.
-/// `connect` is called with the process id once its network namespace exists, before anything in it runs.
+/// `lock` is kept from the container's first process: it goes with this one, however that ends. `connect` is called with the process id once its network namespace exists, before anything in it runs.
 ///
 /// This process must have one thread only.
 pub fn start(
     spec: &Spec,
     streams: Streams,
     scratch: &Path,
+    lock: Option<BorrowedFd>,
     connect: impl FnOnce(i32) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<Started, StartError> {
     let (go_read, go_write) = pipe()?;
@@ -132,6 +133,7 @@ pub fn start(
         }
         Ok(Cloned::Child) => {
             drop((go_write, said_read));
+            lock.into_iter().for_each(sys::let_go);
             let refusal = inside::enter(spec, streams, scratch, go_read, said_write.as_fd(), taken);
             refusal.tell(said_write);
             sys::exit_now(125)

@@ -212,6 +212,12 @@ pub fn most(resource: u32) -> u64 {
     limit.rlim_max
 }
 
+/// Closes a forked process's copy of a descriptor whose owner is in the process that forked it, and is never dropped here.
+pub fn let_go(fd: BorrowedFd) {
+    // SAFETY: nobody in this process uses the number again: it ends, or becomes another program.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
 /// Joins the namespace behind `fd`.
 pub fn setns(fd: BorrowedFd, kind: i32) -> io::Result<()> {
     // SAFETY: takes numbers only.

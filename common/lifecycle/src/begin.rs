@@ -155,7 +155,7 @@ pub fn start(
     let mut connected = network::Connected::default();
     let own = root.join("containers").join(id.as_str());
     make_etc(&own, &ready.inspect)?;
-    let started = launch::start(&ready.spec, streams, folder.path(), |pid| {
+    let started = launch::start(&ready.spec, streams, folder.path(), folder.lock(), |pid| {
         folder.remember_process(pid)?;
         connected = connect(&ready.inspect, &ready.networks, id, pid, &own, &ready.links)?;
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -95,6 +96,11 @@ impl Folder {
         self.lock = None;
     }
 
+    /// What says that this process lives: for those that it forks to let go of.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -109,6 +115,9 @@ impl Folder {
     /// Writes down what a later sweep has to know, beside what was written before.
     pub fn remember(&self, more: Value) -> Result<(), LifeError> {
         let mut all = facts(&self.path);
+        if let Some(number) = network_number(Path::new(OWN_NETWORK)) {
+            all["network"] = json!(number);
+        }
         if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
             all.extend(more);
         }
@@ -180,6 +189,32 @@ impl Left {
     pub fn give(self) {
         self.folder.give();
     }
+}
+
+/// The network namespace of a container whose attending process was killed, where that is not this one: its part of the network is there.
+/// `None` too where that namespace is gone, and all in it.
+pub fn elsewhere(id: &str) -> Option<File> {
+    let number = facts(&place(id))["network"].as_u64()?;
+    let is_it = |path: &Path| network_number(path) == Some(number);
+    if is_it(Path::new(OWN_NETWORK)) || Id::new(id).is_none_or(|id| is_attended(&id)) {
+        return None;
+    }
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path().join("ns/net"));
+    // One without processes is kept by a mount (proc(5) mountinfo: its fourth field is the namespace).
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+    let named = format!("net:[{number}]");
+    let kept = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let kept = kept.filter(|fields| fields.get(3) == Some(&named.as_str()));
+    let kept: Vec<PathBuf> = kept.filter_map(|fields| fields.get(4).map(PathBuf::from)).collect();
+    let found = processes.chain(kept).find(|path| is_it(path))?;
+    File::open(found).ok()
+}
+
+const OWN_NETWORK: &str = "/proc/thread-self/ns/net";
+
+fn network_number(namespace: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(namespace).ok().map(|meta| meta.ino())
 }
 
 /// Removes what was left of folders whose making or removal was cut short.

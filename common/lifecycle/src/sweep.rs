@@ -1,14 +1,17 @@
 //! What a killed process of ours left behind: its folder in `/run`, the container's network and cgroups, and a record that still
 //! says "running".
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use hostfs::Wait;
 use hostfs::process::Process;
 use launch::cgroup::Cgroup;
+use launch::sys::{self, Cloned};
 use layout::docker_content::write::Writer;
 use model::Id;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::runtime::{self, Left};
 use crate::{begin, events, live, network, record};
@@ -27,6 +30,29 @@ pub fn all(say: &dyn Fn(&str)) {
 
 /// Sweeps what was left of one container, whose exit status is then written as `status`. Returns whether there was something.
 pub fn one(id: &str, status: u8, say: &dyn Fn(&str)) -> bool {
+    match runtime::elsewhere(id) {
+        Some(network) if userns::person().is_none() => there(&network, || here(id, status, say)),
+        _ => here(id, status, say),
+    }
+}
+
+/// Does it in another network namespace, by a process that ends with it.
+fn there(network: &File, sweep: impl FnOnce() -> bool) -> bool {
+    match sys::clone(0, None) {
+        Ok(Cloned::Child) => {
+            let swept = sys::setns(network.as_fd(), libc::CLONE_NEWNET).is_ok() && sweep();
+            sys::exit_now(i32::from(swept))
+        }
+        Ok(Cloned::Parent { handle, .. }) => {
+            let ended = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED).ok().flatten();
+            ended.and_then(|ended| ended.exit_status()) == Some(1)
+        }
+        // Somebody who can has to come.
+        Err(_) => false,
+    }
+}
+
+fn here(id: &str, status: u8, say: &dyn Fn(&str)) -> bool {
     let Some(left) = runtime::left(id) else { return false };
     let short = left.id.short().to_string();
     let cgroup = Cgroup::of(id, &left.cgroup_parent);

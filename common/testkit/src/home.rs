@@ -40,6 +40,7 @@ impl Home {
             return None;
         }
         let programs = built(packages);
+        keep_apart();
         let place = tempfile::tempdir().expect("a folder is made");
         let home = Home { root: place.path().join(path), place, programs };
         home.import();
@@ -137,6 +138,18 @@ impl Drop for Home {
             let _ = self.run("rm", &["-f", id]);
         }
     }
+}
+
+/// Gives this thread, and all that it starts, a `/run/dockless` of its own: every program of ours sweeps what it finds there, and those of
+/// another test are killed in the middle of it.
+fn keep_apart() {
+    use nix::mount::{MsFlags, mount};
+    const NONE: Option<&str> = None;
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("a thread gets mounts of its own");
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).expect("its mounts are its own");
+    std::fs::create_dir_all("/run/dockless").expect("a folder is made");
+    mount(Some("none"), "/run/dockless", Some("tmpfs"), MsFlags::empty(), Some("mode=0700"))
+        .expect("memory is mounted");
 }
 
 /// Where our programs are, with these of them built anew.

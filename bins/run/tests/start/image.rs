@@ -93,10 +93,25 @@ impl Place {
         command
     }
 
+    /// Runs it to its end where no version 2 of cgroups lies beside version 1: crun refuses such a host.
+    pub fn run_on_version_one(&self, words: &[&str]) -> Ended {
+        let mut command = on_version_one(&[&["timeout", "30", env!("CARGO_BIN_EXE_run")], words].concat());
+        command.env("DOCKLESS_ROOT", self.root()).stdin(std::process::Stdio::null());
+        ended(command.output().expect("it starts"))
+    }
+
     /// Runs it to its end.
     pub fn run(&self, words: &[&str]) -> Ended {
         ended(self.command(words).output().expect("it starts"))
     }
+}
+
+/// A program in a network and with mounts of its own, without version 2 of cgroups among them.
+pub fn on_version_one(words: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    let script = "umount /sys/fs/cgroup/unified 2>/dev/null; exec \"$@\"";
+    command.args(["--net", "--mount", "sh", "-c", script, "sh"]).args(words);
+    command
 }
 
 /// What came out.
