@@ -57,6 +57,8 @@ fn done(lab: &Lab, args: &[&str], from: &[u8], to: &[u8]) -> (i32, String) {
     };
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    // It has been waited for above; this one tells the library.
+    let _ = child.wait();
     (status, said)
 }
 

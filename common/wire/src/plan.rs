@@ -14,7 +14,11 @@ pub enum Dialect {
     Docker12,
     /// Docker 20.10.
     Docker20,
-    /// Docker 28 (28.0.2 and later, iptables).
+    /// Docker 28.0.1 to 28.1 (iptables).
+    Docker281,
+    /// Docker 28.2 (iptables).
+    Docker282,
+    /// Docker 28.3 and later (iptables).
     Docker28,
     /// dockless' own, in one nft table.
     Own,
@@ -22,8 +26,15 @@ pub enum Dialect {
 
 impl Dialect {
     /// All, oldest first.
-    pub const ALL: [Dialect; 5] =
-        [Dialect::Docker06, Dialect::Docker12, Dialect::Docker20, Dialect::Docker28, Dialect::Own];
+    pub const ALL: [Dialect; 7] = [
+        Dialect::Docker06,
+        Dialect::Docker12,
+        Dialect::Docker20,
+        Dialect::Docker281,
+        Dialect::Docker282,
+        Dialect::Docker28,
+        Dialect::Own,
+    ];
 
     /// The word for `--as`.
     pub fn word(self) -> &'static str {
@@ -31,9 +42,16 @@ impl Dialect {
             Dialect::Docker06 => "0.6.4",
             Dialect::Docker12 => "1.2.0",
             Dialect::Docker20 => "20.10",
+            Dialect::Docker281 => "28.1",
+            Dialect::Docker282 => "28.2",
             Dialect::Docker28 => "28",
             Dialect::Own => "nft",
         }
+    }
+
+    /// Whether it is one of docker 28.
+    pub fn is_28(self) -> bool {
+        matches!(self, Dialect::Docker281 | Dialect::Docker282 | Dialect::Docker28)
     }
 
     /// The dialect of that word.

@@ -45,7 +45,7 @@ fn rules(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> RuleSet {
         Dialect::Docker06 => docker_0_6::rules(resolved),
         Dialect::Docker12 => docker_1_2::rules(resolved),
         Dialect::Docker20 => docker_20_10::rules(resolved, daemon),
-        Dialect::Docker28 => docker_28::rules(resolved, daemon),
+        Dialect::Docker281 | Dialect::Docker282 | Dialect::Docker28 => docker_28::rules(resolved, daemon, dialect),
         Dialect::Own => own::rules(resolved),
     }
 }
@@ -54,8 +54,8 @@ fn rules(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> RuleSet {
 fn hairpin(dialect: Dialect, daemon: &Daemon) -> bool {
     match dialect {
         Dialect::Docker06 | Dialect::Docker12 => false,
-        Dialect::Docker20 | Dialect::Docker28 => daemon.userland_proxy == Some(false),
         Dialect::Own => true,
+        _ => daemon.userland_proxy == Some(false),
     }
 }
 

@@ -365,7 +365,7 @@ fn gateways(container: &Container, places: &[(&Place, &Net)], dialect: Dialect) 
     let ordered = || places.iter().enumerate().map(|(index, (_, net))| (index, *net));
     let gives =
         |index: usize, net: &Net, family| net.gateway(family).is_some() && places[index].0.address(family).is_some();
-    if !matches!(dialect, Dialect::Docker28 | Dialect::Own) {
+    if !dialect.is_28() && dialect != Dialect::Own {
         let both = |index: usize, net: &Net| [Family::V4, Family::V6].iter().all(|family| gives(index, net, *family));
         let first = ordered().min_by_key(|(index, net)| (net.internal, !both(*index, net), net.name.clone()));
         return [first.map(|(index, _)| index); 2];

@@ -118,6 +118,50 @@ fn docker_28_closes_containers_in_raw_and_at_the_end_of_its_chain() {
     );
 }
 
+/// As moby's own listing says (v28.1.1 and v28.2.2 integration/network/bridge/iptablesdoc/generated/usernet-portmap-lo.md).
+#[test]
+fn docker_28_up_to_2_closed_containers_otherwise() {
+    let objects = json!([
+        { "Name": "bridge1", "Id": "n1", "Driver": "bridge", "Created": "2025-01-01T00:00:00Z",
+          "IPAM": { "Config": [{ "Subnet": "192.0.2.0/24" }] }, "Options": { "com.docker.network.bridge.name": "bridge1" } },
+        { "Id": "c1", "Name": "/web", "State": { "Running": true }, "Config": {}, "HostConfig": { "NetworkMode": "bridge1" },
+          "NetworkSettings": { "Ports": { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8080" }] },
+            "Networks": { "bridge1": { "IPAddress": "192.0.2.2", "IPPrefixLen": 24 } } } },
+    ]);
+    let loopback = "-A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 8080 -j DROP";
+    let by_port = "-A PREROUTING -d 192.0.2.2/32 ! -i bridge1 -p tcp -m tcp --dport 80 -j DROP";
+    let by_address = "-A PREROUTING -d 192.0.2.2/32 ! -i bridge1 -j DROP";
+    for (dialect, raw, of_user) in [
+        (Dialect::Docker281, [loopback, by_port], &["-A DOCKER-USER -j RETURN"][..]),
+        (Dialect::Docker282, [by_address, loopback], &["-A DOCKER-USER -j RETURN"]),
+        (Dialect::Docker28, [by_address, loopback], &[]),
+    ] {
+        let rest = [
+            "-A FORWARD -j DOCKER-USER",
+            "-A FORWARD -j DOCKER-FORWARD",
+            "-A DOCKER -d 192.0.2.2/32 ! -i bridge1 -o bridge1 -p tcp -m tcp --dport 80 -j ACCEPT",
+            "-A DOCKER ! -i bridge1 -o bridge1 -j DROP",
+            "-A DOCKER-BRIDGE -o bridge1 -j DOCKER",
+            "-A DOCKER-CT -o bridge1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "-A DOCKER-FORWARD -j DOCKER-CT",
+            "-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1",
+            "-A DOCKER-FORWARD -j DOCKER-BRIDGE",
+            "-A DOCKER-FORWARD -i bridge1 -j ACCEPT",
+            "-A DOCKER-ISOLATION-STAGE-1 -i bridge1 ! -o bridge1 -j DOCKER-ISOLATION-STAGE-2",
+            "-A DOCKER-ISOLATION-STAGE-2 -o bridge1 -j DROP",
+        ];
+        let nat = [
+            "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
+            "-A POSTROUTING -s 192.0.2.0/24 ! -o bridge1 -j MASQUERADE",
+            "-A DOCKER -i bridge1 -j RETURN",
+            "-A DOCKER -d 127.0.0.1/32 ! -i bridge1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.0.2.2:80",
+        ];
+        let daemon = Daemon { bridge: Some("none".into()), ..Daemon::default() };
+        check(dialect, &daemon, &objects, &[&raw[..], &rest, of_user, &nat].concat());
+    }
+}
+
 /// Two networks and a container on both, for 28; the rules that name any of the words.
 fn on_two_networks(daemon: &Daemon, second: Value, settings: Value, words: &[&str], family: Family) -> Vec<String> {
     let objects = json!([

@@ -9,7 +9,16 @@ use wire::{Dialect, Family, Plan, Rule};
 /// Which version made the rules, by the chains that it has; `None` where there are none of docker's.
 pub fn recognise(saved: &Saved) -> Option<Dialect> {
     if saved.has_chain("filter", "DOCKER-FORWARD") {
-        Some(Dialect::Docker28)
+        // What closes containers to the outside came for each port first, then for each container.
+        let by_port = |(table, rule): &(String, String)| {
+            table == "raw" && rule.contains("--dport") && !rule.contains("! -i lo") && rule.ends_with("-j DROP")
+        };
+        let returns = saved.rules.iter().any(|(_, rule)| rule == "-A DOCKER-USER -j RETURN");
+        Some(match saved.rules.iter().any(by_port) {
+            true => Dialect::Docker281,
+            false if returns => Dialect::Docker282,
+            false => Dialect::Docker28,
+        })
     } else if saved.has_chain("filter", "DOCKER-ISOLATION-STAGE-1") {
         Some(Dialect::Docker20)
     } else if saved.has_chain("nat", "DOCKER") {

@@ -1,5 +1,9 @@
-//! Docker 28.0.2 and later with iptables (moby v28.5.2, libnetwork/drivers/bridge/internal/iptabler/*.go,
+//! Docker 28.0.1 and later with iptables (moby v28.5.2, libnetwork/drivers/bridge/internal/iptabler/*.go,
 //! libnetwork/firewall_linux.go).
+//!
+//! Up to 28.1 a container's own address is closed port by port, in raw (v28.1.1 libnetwork/drivers/bridge/
+//! port_mapping_linux.go, filterDirectAccess), up to 28.2 DOCKER-USER ends with a RETURN (v28.2.2
+//! libnetwork/firewall_linux.go, setupUserChain).
 
 use crate::config::GatewayMode;
 use crate::dialect::{
@@ -7,7 +11,7 @@ use crate::dialect::{
     of_families, ports, rule, to_address, to_bridge,
 };
 use crate::resolve::{Ctr, Net, Place, Resolved, Time};
-use crate::{Daemon, Family, Is, Match, Prefix, RuleSet, Table, Target};
+use crate::{Daemon, Dialect, Family, Is, Match, Prefix, RuleSet, Table, Target};
 
 const STAGE_1: &str = "DOCKER-ISOLATION-STAGE-1";
 const STAGE_2: &str = "DOCKER-ISOLATION-STAGE-2";
@@ -17,9 +21,9 @@ const BRIDGE: &str = "DOCKER-BRIDGE";
 const USER: &str = "DOCKER-USER";
 
 /// The rules.
-pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
+pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> RuleSet {
     of_families(daemon, daemon.ip6tables != Some(false), |tables| {
-        let mut builder = Builder(tables);
+        let mut builder = Builder(tables, dialect);
         builder.chains();
         let (older, others) = resolved.restarted();
         if !older.is_empty() {
@@ -30,7 +34,7 @@ pub(crate) fn rules(resolved: &Resolved, daemon: &Daemon) -> RuleSet {
     })
 }
 
-struct Builder<'a>(Tables<'a>);
+struct Builder<'a>(Tables<'a>, Dialect);
 
 /// What docker makes rules for, one after the other.
 enum Event<'a> {
@@ -55,6 +59,10 @@ impl Builder<'_> {
         ];
         for (chain, target, reason) in jumps {
             self.0.set.append(rule(self.0.filter(chain), [], jump(target), Why(reason, "--iptables")));
+        }
+        if self.1 != Dialect::Docker28 {
+            let why = Why("the user has no rules of his own yet", "--iptables");
+            self.0.set.append(rule(self.0.filter(USER), [], Target::Return, why));
         }
     }
 
@@ -196,6 +204,9 @@ impl Builder<'_> {
     }
 
     fn endpoint(&mut self, ctr: &Ctr, place: &Place, resolved: &Resolved) {
+        if self.1 == Dialect::Docker281 {
+            return;
+        }
         let net = &resolved.nets[place.net];
         let shut = !net.internal && !net.direct && net.mode(self.0.family) == GatewayMode::Nat;
         let Some(address) = place.address(self.0.family).filter(|_| shut) else { return };
@@ -234,6 +245,11 @@ impl Builder<'_> {
             let matches = [to_address(address), Match::In(Is::NotIn, "lo".into()), outside.clone()];
             let why = Why("a port of 127.0.0.1 is not reached from outside", port.from);
             self.0.set.append(rule(self.0.raw(), matches, Target::Drop, why));
+        }
+        // GAP: also for a port of an IPv6 address that a container without IPv6 publishes; its proxy's only rule there.
+        if self.1 == Dialect::Docker281 && mode == GatewayMode::Nat {
+            let matches = [to_address(port.address), not_from_bridge(bridge), inside.clone()];
+            self.0.set.append(rule(self.0.raw(), matches, Target::Drop, why()));
         }
         if mode != GatewayMode::Routed {
             let mut matches: Vec<Match> = Vec::new();

@@ -31,7 +31,9 @@ pub(super) fn ports(
         }
     }
     match dialect {
-        Dialect::Docker28 | Dialect::Own => all.sort_by_key(|p| (!p.exact, p.port, p.protocol, p.requested, p.host_ip)),
+        _ if dialect.is_28() || dialect == Dialect::Own => {
+            all.sort_by_key(|p| (!p.exact, p.port, p.protocol, p.requested, p.host_ip))
+        }
         _ => {
             let count = all.len();
             let order = docker_order(&with_exposed(container, &all));
