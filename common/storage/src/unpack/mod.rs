@@ -55,7 +55,7 @@ pub struct Options {
     pub meaning: Meaning,
     /// Takes what came of an archive that was cut.
     pub allow_truncated: bool,
-    /// Level of the tar-split's gzip, 1 to 9.
+    /// Level of the tar-split's gzip, 1 to 9. Docker has 6; 1 takes half the time, and a fifth more room.
     pub split_level: u32,
     /// What is refused as too much.
     pub limits: Limits,
@@ -64,7 +64,7 @@ pub struct Options {
 impl Options {
     /// The usual, for a form and a meaning.
     pub fn new(form: LayerForm, meaning: Meaning) -> Options {
-        Options { form, meaning, allow_truncated: false, split_level: 6, limits: Limits::default() }
+        Options { form, meaning, allow_truncated: false, split_level: 1, limits: Limits::default() }
     }
 }
 
