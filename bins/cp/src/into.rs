@@ -37,6 +37,7 @@ pub fn run(args: &Args, container: &str, path: &[u8]) -> Result<Outcome> {
     let there = tree.resolve(path, true)?.map(|(_, kind)| matches!(kind, Kind::Directory));
     // A file is not where a directory is meant.
     let there = there.filter(|is_dir| *is_dir || !asserts_directory(path));
+    let owner = args.archive.then(|| user(&host, &container)).transpose()?.flatten();
     let (tar, landing, child) = match args.source.as_bytes() {
         b"-" if there != Some(true) => {
             bail!("destination \"{}\" must be a directory", shown(args.destination.as_bytes()))
@@ -49,12 +50,11 @@ pub fn run(args: &Args, container: &str, path: &[u8]) -> Result<Outcome> {
         source => {
             let local = Local::find(args, source)?;
             let landing = landing::land(&local.copied(), path, there)?;
-            let owner = args.archive.then(|| user(&host, &container)).transpose()?.flatten();
             let (tar, child) = local.tar(&landing.name, owner)?;
             (tar, landing, Some(child))
         }
     };
-    put(&root, &host, &container, &landing, tar)?;
+    put(&root, &host, &container, Load { landing, tar, owner })?;
     if let Some(child) = child {
         let ended = rustix::process::waitid(
             rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&child)),
@@ -158,10 +158,18 @@ impl Local {
     }
 }
 
+/// What is unpacked, and where.
+struct Load {
+    landing: Landing,
+    tar: File,
+    /// Whose everything becomes.
+    owner: Option<(u32, u32)>,
+}
+
 /// Unpacks a tar in the container's directory.
-fn put(root: &Path, host: &Host, container: &Container, landing: &Landing, tar: File) -> Result<()> {
+fn put(root: &Path, host: &Host, container: &Container, load: Load) -> Result<()> {
     let name = container.names.first().cloned().unwrap_or_else(|| container.id.to_string());
-    let work = || unpack_in(landing, tar, &name);
+    let work = || unpack_in(load, &name);
     if let Some(living) = end::living(root, &container.id)? {
         return said(visit(&World::Running(living.pid), work));
     }
@@ -193,8 +201,8 @@ fn said(done: Result<(), StartError>) -> Result<()> {
 }
 
 /// In the container: its directory is opened and takes the tar.
-fn unpack_in(landing: &Landing, tar: File, name: &str) -> Result<(), String> {
-    let folder = Path::new("/").join(landing::path(&landing.folder));
+fn unpack_in(load: Load, name: &str) -> Result<(), String> {
+    let folder = Path::new("/").join(landing::path(&load.landing.folder));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let files = match rustix::fs::open(&folder, flags, Mode::empty()) {
         Ok(files) => files,
@@ -207,8 +215,8 @@ fn unpack_in(landing: &Landing, tar: File, name: &str) -> Result<(), String> {
     let split =
         rustix::fs::memfd_create("split", rustix::fs::MemfdFlags::CLOEXEC).map_err(|errno| errno.to_string())?;
     let place = unpack::Place { files, split: File::from(split) };
-    let options = Options::new(LayerForm::Vfs, Meaning::Rootfs);
-    let (_, tar) = compress::decoder(Box::new(tar)).map_err(|error| error.to_string())?;
+    let options = Options { owner: load.owner, ..Options::new(LayerForm::Vfs, Meaning::Rootfs) };
+    let (_, tar) = compress::decoder(Box::new(load.tar)).map_err(|error| error.to_string())?;
     let unpacked = unpack::unpack(tar, place, &options, &mut |_| Ok(())).map_err(|error| chain(&error))?;
     match unpacked.lost.0.first() {
         None => Ok(()),

@@ -91,7 +91,7 @@ impl<'w> Unpacker<'w> {
         let is_vfs = options.form == LayerForm::Vfs;
         Ok(Unpacker {
             scanner: Scanner::new(blocks),
-            tree: Tree::open(place.files, is_vfs).map_err(|trouble| trouble.at(b"."))?,
+            tree: Tree::open(place.files, is_vfs, options.owner).map_err(|trouble| trouble.at(b"."))?,
             split: split::Writer::new(gzip),
             split_file,
             form: options.form,

@@ -55,6 +55,8 @@ pub struct Options {
     pub meaning: Meaning,
     /// Takes what came of an archive that was cut.
     pub allow_truncated: bool,
+    /// Whose everything becomes, whatever the archive says: user and group.
+    pub owner: Option<(u32, u32)>,
     /// Level of the tar-split's gzip, 1 to 9. Docker has 6; 1 takes half the time, and a fifth more room.
     pub split_level: u32,
     /// What is refused as too much.
@@ -64,7 +66,7 @@ pub struct Options {
 impl Options {
     /// The usual, for a form and a meaning.
     pub fn new(form: LayerForm, meaning: Meaning) -> Options {
-        Options { form, meaning, allow_truncated: false, split_level: 1, limits: Limits::default() }
+        Options { form, meaning, allow_truncated: false, owner: None, split_level: 1, limits: Limits::default() }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Tree {
     levels: Vec<Level>,
     umask: u32,
     owner: (u32, u32),
+    /// Whose everything becomes, where the caller says so.
+    given: Option<(u32, u32)>,
     is_root: bool,
     /// Whether this process is in the first user namespace: elsewhere some ids mean nobody, and no device can be made.
     pub(super) is_first: bool,
@@ -67,7 +69,7 @@ struct Level {
 }
 
 impl Tree {
-    pub(super) fn open(top: OwnedFd, has_base: bool) -> Result<Tree, Trouble> {
+    pub(super) fn open(top: OwnedFd, has_base: bool, given: Option<(u32, u32)>) -> Result<Tree, Trouble> {
         let stat = fs::fstat(&top).doing("look at the folder of")?;
         let is_root = rustix::process::geteuid().is_root();
         let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
@@ -76,6 +78,7 @@ impl Tree {
             levels: vec![level],
             umask: umask(),
             owner,
+            given,
             is_root,
             is_first: hostfs::process::is_first_namespace(),
             has_default_acls: has_base,
@@ -336,7 +339,7 @@ impl Tree {
     /// The owner to set; `None` where it cannot be: told once, since for an ordinary user it is so everywhere.
     fn owner_of(&mut self, path: &EntryPath, meta: &Metadata) -> Option<(u32, u32)> {
         let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX);
-        let owner = id(meta.uid).zip(id(meta.gid));
+        let owner = self.given.or(id(meta.uid).zip(id(meta.gid)));
         match owner {
             None => {
                 self.lost.add(path, format!("owner {}:{} is beyond what a file system can keep", meta.uid, meta.gid));
