@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use cli::Outcome;
+use launch::cgroup::HeadStart;
 use plan::Plan;
 
 fn main() -> ExitCode {
@@ -25,11 +26,12 @@ fn main() -> ExitCode {
             return Ok(Outcome::not_done(anyhow::anyhow!("the input device is not a TTY")).with_status(1));
         }
         own_namespace()?;
-        let plan = Plan::new(&args)?;
-        match args.plan {
-            Some(format) => show::plan(&plan, format),
-            None => run::run(&args, plan),
+        if let Some(format) = args.plan {
+            return show::plan(&Plan::new(&args)?, format);
         }
+        // It changes nothing, and takes as long as all the rest.
+        let head_start = HeadStart::begin();
+        run::run(&args, Plan::new(&args)?, &head_start)
     })
 }
 

@@ -20,18 +20,17 @@ use crate::plan::{self, Plan, Subject};
 use crate::{bundle, flags, handover};
 
 /// Runs the container: kept on the data root, or leaving nothing there.
-pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
+pub fn run(args: &Args, plan: Plan, head_start: &HeadStart) -> Result<Outcome> {
     if let Some(folder) = &args.bundle {
         return bundle::write(&plan, folder);
     }
     if !plan.kept {
-        return leaving_nothing(args, plan);
+        return leaving_nothing(args, plan, head_start);
     }
     // Beside the process that stays nobody hears; what it would say is said here.
     let unheard = if args.life.detach { &plan.notes } else { &plan.typed };
     unheard.iter().for_each(|note| warn(note));
     let root = plan.root;
-    let head_start = HeadStart::begin();
     let keys = Keys::parse(args.process.detach_keys.as_deref().unwrap_or_default()).map_err(anyhow::Error::msg)?;
     let id = match &plan.subject {
         Subject::Old(container) => container.id.clone(),
@@ -59,7 +58,7 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
         remove: args.life.rm,
         keys,
         warn: &warn,
-        head_start: Some(&head_start),
+        head_start: Some(head_start),
     };
     if !args.life.detach {
         only_what_is_attached(args)?;
@@ -99,7 +98,7 @@ fn only_what_is_attached(args: &Args) -> Result<()> {
 
 // Leaving nothing -----------------------------------------------------------------------------------------------------
 
-fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
+fn leaving_nothing(args: &Args, plan: Plan, head_start: &HeadStart) -> Result<Outcome> {
     plan.notes.iter().for_each(|note| warn(note));
     write_id(args, &plan.id)?;
     let folder = runtime::Folder::make(plan.id.as_str())?;
@@ -143,6 +142,7 @@ fn leaving_nothing(args: &Args, plan: Plan) -> Result<Outcome> {
             return refused(error);
         }
     };
+    head_start.is_over();
     started.warnings.iter().for_each(|warning| warn(warning));
     let raw = Raw::enter(input && plan.spec.process.terminal);
     let ends = match socket {

@@ -13,7 +13,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use super::host::Hosts;
 use crate::sys::{self, Cloned};
 
-/// A helper that is at it; gone once this is dropped.
+/// A helper that is at it. It ends by itself, soon.
 pub struct HeadStart(Option<OwnedFd>);
 
 impl HeadStart {
@@ -32,18 +32,15 @@ impl HeadStart {
 
     /// Lets go of the helper where it has ended.
     pub fn is_over(&self) {
-        self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
-    }
-
-    fn wait(&self, how: WaitIdOptions) {
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         // It may be another's by now: a process that was forked since has this too, but not the helper.
-        let _ = self.0.as_ref().map(|handle| waitid(WaitId::PidFd(handle.as_fd()), how));
+        let _ = self.0.as_ref().map(|handle| waitid(WaitId::PidFd(handle.as_fd()), ended));
     }
 }
 
 impl Drop for HeadStart {
     fn drop(&mut self) {
-        self.wait(WaitIdOptions::EXITED);
+        self.is_over();
     }
 }
 
@@ -82,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn the_helper_is_gone_afterwards() {
+    fn nothing_is_left_of_a_helper_that_has_ended() {
         let helper = HeadStart::begin();
-        helper.is_over();
-        let handle = helper.0.as_ref().map(|handle| handle.try_clone().unwrap());
+        let Some(handle) = helper.0.as_ref().map(|handle| handle.try_clone().unwrap()) else { return };
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::PidFd(handle.as_fd()), ended).unwrap();
         drop(helper);
-        let left = handle.map(|handle| waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED));
-        assert!(left.is_none_or(|left| left.is_err()));
+        assert!(waitid(WaitId::PidFd(handle.as_fd()), ended).is_err());
     }
 }
