@@ -224,6 +224,12 @@ pub struct DaemonArgs {
     /// MTU of the default bridge's containers [default: 1500]
     #[arg(long, value_name = "BYTES")]
     pub mtu: Option<u32>,
+    /// Where containers of the default bridge send packets to the outside [default: the bridge]
+    #[arg(long, value_name = "ADDRESS")]
+    pub default_gateway: Option<IpAddr>,
+    /// The same for IPv6
+    #[arg(long, value_name = "ADDRESS")]
+    pub default_gateway_v6: Option<IpAddr>,
     /// Address on which ports without one are published [default: 0.0.0.0]
     #[arg(long, value_name = "ADDRESS")]
     pub ip: Option<IpAddr>,
@@ -247,6 +253,8 @@ impl DaemonArgs {
             fixed_cidr: self.fixed_cidr,
             fixed_cidr_v6: self.fixed_cidr_v6,
             mtu: self.mtu,
+            default_gateway: self.default_gateway,
+            default_gateway_v6: self.default_gateway_v6,
             ip: self.ip,
         }
     }

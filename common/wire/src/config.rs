@@ -82,6 +82,10 @@ pub struct Network {
     /// The host's interface that they lie on, where given.
     #[serde(default)]
     pub parent: Option<String>,
+    /// Where its containers send packets to the outside, where that is not the bridge (dockerd's `--default-gateway`): IPv4
+    /// and IPv6.
+    #[serde(default)]
+    pub routers: [Option<IpAddr>; 2],
     /// Addresses that are others' (`--aux-address`).
     #[serde(default)]
     pub reserved: Vec<IpAddr>,

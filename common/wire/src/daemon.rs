@@ -40,6 +40,10 @@ pub struct Daemon {
     pub fixed_cidr_v6: Option<Prefix>,
     /// `--mtu` of containers' interfaces on the default bridge.
     pub mtu: Option<u32>,
+    /// `--default-gateway`: where containers of the default bridge send packets to the outside, instead of the bridge.
+    pub default_gateway: Option<IpAddr>,
+    /// `--default-gateway-v6`: the same for IPv6.
+    pub default_gateway_v6: Option<IpAddr>,
     /// `--ip`: where ports without an address are published.
     pub ip: Option<IpAddr>,
 }
@@ -68,6 +72,8 @@ impl Daemon {
             fixed_cidr: keys.take("fixed-cidr", |value| Prefix::parse(value.as_str()?)),
             fixed_cidr_v6: keys.take("fixed-cidr-v6", |value| Prefix::parse(value.as_str()?)),
             mtu: keys.take("mtu", |value| value.as_u64()?.try_into().ok()),
+            default_gateway: keys.take("default-gateway", |value| value.as_str()?.parse().ok()),
+            default_gateway_v6: keys.take("default-gateway-v6", |value| value.as_str()?.parse().ok()),
             ip: keys.take("ip", |value| value.as_str()?.parse().ok()),
         };
         (daemon, keys.findings)
@@ -90,6 +96,8 @@ impl Daemon {
             fixed_cidr: self.fixed_cidr.or(other.fixed_cidr),
             fixed_cidr_v6: self.fixed_cidr_v6.or(other.fixed_cidr_v6),
             mtu: self.mtu.or(other.mtu),
+            default_gateway: self.default_gateway.or(other.default_gateway),
+            default_gateway_v6: self.default_gateway_v6.or(other.default_gateway_v6),
             ip: self.ip.or(other.ip),
         }
     }

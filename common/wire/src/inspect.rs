@@ -89,6 +89,7 @@ impl Reader {
             gateway_mode_v6: option("bridge.gateway_mode_ipv6").map(gateway_mode).unwrap_or_default(),
             lie: lie(string(value, "Driver").unwrap_or_default(), options),
             parent: string(options, "parent").filter(|name| !name.is_empty()).map(str::to_owned),
+            routers: ["DefaultGatewayIPv4", "DefaultGatewayIPv6"].map(|key| router(&value["IPAM"]["Config"], key)),
             reserved: list(&value["IPAM"]["Config"]).flat_map(reserved).collect(),
             name,
         }
@@ -379,6 +380,13 @@ fn lie(driver: &str, options: &Value) -> Option<Lie> {
 fn reserved(config: &Value) -> Vec<IpAddr> {
     let others = config["AuxiliaryAddresses"].as_object().into_iter().flatten();
     others.filter_map(|(_, value)| Some(Prefix::parse(value.as_str()?)?.address)).collect()
+}
+
+/// What a daemon writes of its own default gateways, among the addresses of others (moby v20.10.24
+/// libnetwork/drivers/bridge/bridge.go, DefaultGatewayV4AuxKey).
+fn router(configs: &Value, key: &str) -> Option<IpAddr> {
+    let found = list(configs).find_map(|config| string(&config["AuxiliaryAddresses"], key))?;
+    Some(Prefix::parse(found)?.address)
 }
 
 fn gateway_mode(text: &str) -> GatewayMode {

@@ -132,6 +132,9 @@ fn interface(
     let through = |family: Family| gateways[usize::from(family == Family::V6)] == Some(index);
     let v4 = net.v4.filter(|_| place.v4.is_some() && through(Family::V4));
     let v6 = net.v6.filter(|_| place.v6.is_some() && through(Family::V6));
+    let [four, six] = net.routers;
+    let four = v4.map(|bridge| four.unwrap_or(bridge.address));
+    let six = v6.map(|bridge| six.unwrap_or(bridge.address));
     Interface {
         joint,
         container: (ctr.id.clone(), ctr.title.clone()),
@@ -139,7 +142,7 @@ fn interface(
         name: format!("eth{}", place.number),
         mac: Some(place.mac),
         addresses: [place.v4, place.v6].into_iter().flatten().collect(),
-        gateways: [v4, v6].into_iter().flatten().map(|gateway| gateway.address).collect(),
+        gateways: [four, six].into_iter().flatten().collect(),
         straight: false,
         mtu: net.mtu,
         pid: ctr.pid,

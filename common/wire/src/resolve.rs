@@ -73,6 +73,8 @@ pub(crate) struct Net {
     pub lie: Option<Lie>,
     /// Whether that one is of this network alone, and leads nowhere.
     pub has_own_parent: bool,
+    /// Where containers send packets to the outside, where that is not the bridge.
+    pub routers: [Option<IpAddr>; 2],
     /// Addresses that are others'.
     pub reserved: Vec<IpAddr>,
     pub from: String,

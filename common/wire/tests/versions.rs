@@ -162,6 +162,23 @@ fn docker_28_up_to_2_closed_containers_otherwise() {
     }
 }
 
+#[test]
+fn a_gateway_of_its_own_is_containers_and_not_the_bridges() {
+    // As docker 20.10.24 tells it of `--default-gateway 172.17.0.254`.
+    let container = json!({ "Id": "c1", "Name": "/web", "State": { "Running": true }, "Config": {}, "HostConfig": {},
+        "NetworkSettings": { "Networks": {
+            "bridge": { "IPAddress": "172.17.0.2", "IPPrefixLen": 16, "Gateway": "172.17.0.254" } } } });
+    let network = json!({ "Name": "bridge", "Id": "b1", "Driver": "bridge", "IPAM": { "Config": [
+        { "Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1", "AuxiliaryAddresses": { "DefaultGatewayIPv4": "172.17.0.254" } }] } });
+    let told = Daemon { default_gateway: "172.17.0.254".parse().ok(), ..Daemon::default() };
+    for (objects, daemon) in [(json!([network, container]), Daemon::default()), (json!([container]), told)] {
+        let (configs, _) = wire::inspect::read(&objects);
+        let (plan, _) = wire::plan(&configs, &daemon, Dialect::Docker20, &Selection::Live);
+        assert_eq!(plan.bridges[0].addresses[0].to_string(), "172.17.0.1/16");
+        assert_eq!(plan.interfaces[0].gateways[0].to_string(), "172.17.0.254");
+    }
+}
+
 /// Two networks and a container on both, for 28; the rules that name any of the words.
 fn on_two_networks(daemon: &Daemon, second: Value, settings: Value, words: &[&str], family: Family) -> Vec<String> {
     let objects = json!([

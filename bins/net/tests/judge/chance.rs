@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use super::Judge;
 
-/// Where the numbers begin; `NET_CHANCE=FROM-TO` takes others.
-const FIRST: [u64; 2] = [1, 3];
 /// Commands of a number.
 const COMMANDS: usize = 12;
 /// Docker listens on published ports itself, and a kernel may have no SCTP.
 const PROTOCOLS: &[&str] = &["", "", "/tcp", "/udp"];
 
-/// Compares with the judge after each command of each number.
+/// Compares with the judge after each command of a number; `NET_CHANCE=FROM-TO` takes others than the one that found most.
 pub fn check(judge: &Judge) {
+    let first = if judge.version == "28" { [3; 2] } else { [12; 2] };
     let asked = std::env::var("NET_CHANCE").unwrap_or_default();
     let asked: Vec<u64> = asked.split('-').filter_map(|number| number.parse().ok()).collect();
-    let [first, last] = <[u64; 2]>::try_from(asked).unwrap_or(FIRST);
+    let [first, last] = <[u64; 2]>::try_from(asked).unwrap_or(first);
     for number in first..=last {
         let mut chance = Chance::new(number, judge.version == "28");
         let (flags, commands) = (chance.flags(), chance.commands());

@@ -106,8 +106,16 @@ pub(super) fn of_network(network: &Network, daemon: &Daemon, (v4, v6): (Option<P
         id: network.id.clone(),
         lie: network.lie,
         has_own_parent: network.parent.is_none(),
+        routers: routers(network, daemon),
         reserved: network.reserved.clone(),
     }
+}
+
+/// Containers' own gateways, as told to the daemon or recorded.
+fn routers(network: &Network, daemon: &Daemon) -> [Option<IpAddr>; 2] {
+    let told = [daemon.default_gateway, daemon.default_gateway_v6];
+    let [four, six] = told.map(|told| told.filter(|_| network.is_default()));
+    [four.or(network.routers[0]), six.or(network.routers[1])]
 }
 
 fn bridge_name(network: &Network, daemon: &Daemon) -> String {
@@ -136,6 +144,8 @@ pub(super) fn gateways(
     let seen = |address: Option<Prefix>, gateway: Option<IpAddr>| {
         // A length that is the whole address was asked for, not given: it says nothing of the network.
         let address = address.filter(|address| address.size() > 1)?;
+        // Where that is another than the bridge, it says nothing of it.
+        let gateway = gateway.filter(|gateway| !routers(network, daemon).contains(&Some(*gateway)));
         Prefix::new(gateway.unwrap_or_else(|| address.at(1)), address.length)
     };
     let told = network.is_default().then_some(daemon.bip).flatten();
