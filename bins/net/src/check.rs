@@ -183,7 +183,10 @@ fn ours(live: &Live, state: &State) -> Vec<Check> {
     }
     let mut checks = vec![check(
         "ours",
-        format!("{} containers are up", state.configs.containers.len()),
+        match state.configs.containers.len() {
+            1 => "1 container is up".to_owned(),
+            count => format!("{count} containers are up"),
+        },
         if state.complete { "" } else { "the last net up did not end: run it again, or net down" },
     )];
     if live.own.is_empty() {

@@ -38,7 +38,13 @@ impl Judge {
 
     /// Starts a daemon with the flags and compares after each line of commands.
     pub fn check(&self, flags: &str, commands: &str) {
+        self.check_after("", flags, commands);
+    }
+
+    /// The same where commands of the host's own came first.
+    pub fn check_after(&self, before: &str, flags: &str, commands: &str) {
         lab::alone();
+        before.lines().for_each(|line| _ = lab::run(line.trim()));
         let dir = tempfile::tempdir().unwrap();
         let flags: Vec<&str> = flags.split_whitespace().collect();
         let root = dir.path().join("root");
