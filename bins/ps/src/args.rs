@@ -6,7 +6,8 @@ use cli::{Era, FilterArg, RootArg};
 /// List containers
 ///
 /// Shows the containers of a data root as docker does, those that were running when the root was last written; with -a
-/// all of them. A container that was running then is shown as running: nobody can tell what became of it.
+/// all of them. What was running then is shown as running: nobody can tell what became of it, unless its process lives on
+/// this machine.
 #[derive(Parser, Debug)]
 #[command(
     after_help = "Filters: id, name, label, status, exited, before, since, volume, network, ancestor, publish, expose, health, is-task"

@@ -3,6 +3,7 @@
 use cli::format::{Column, Row, quoted};
 use cli::human;
 use host::Host;
+use hostfs::process::Process;
 use model::{Container, Generation, Health, State, Status, Timestamp};
 use serde_json::Value;
 
@@ -133,13 +134,17 @@ fn command(container: &Container, trunc: bool) -> String {
 }
 
 /// Docker's words for a state (moby v28 container/state.go). A host that is not running has no clock: what was live is
-/// said to have been so when last written, with its start.
+/// said to have been so when last written, with its start, unless its process lives here and now.
 pub fn status(state: &State, now: Timestamp) -> String {
     let code = state.exit_code.map_or_else(|| "?".into(), |code| code.to_string());
     let started = || match state.started {
         Some(time) => format!("started {}", human::ago(Some(time), now)),
         None => "start unknown".into(),
     };
+    let ran = state.started.filter(|_| matches!(state.status, Status::Running | Status::Paused));
+    if let Some(began) = ran.filter(|began| Process::recorded(state.pid, *began).is_some()) {
+        return up(state, began, now);
+    }
     match state.status {
         Status::Created => "Created".into(),
         Status::Running => match state.health.map(health) {
@@ -155,6 +160,16 @@ pub fn status(state: &State, now: Timestamp) -> String {
             None => format!("Exited ({code})"),
         },
         Status::Unknown => "Unknown".into(),
+    }
+}
+
+/// What is said of a container that lives.
+fn up(state: &State, began: Timestamp, now: Timestamp) -> String {
+    let time = human::between(began, now);
+    match (state.status, state.health.map(health)) {
+        (Status::Paused, _) => format!("Up {time} (Paused)"),
+        (_, Some(health)) => format!("Up {time} ({health})"),
+        (_, None) => format!("Up {time}"),
     }
 }
 
@@ -220,6 +235,23 @@ mod tests {
                 ..State::default()
             };
             assert_eq!(status(&state, now), text);
+        }
+    }
+
+    #[test]
+    fn what_lives_here_is_up() {
+        let own = Process::of(std::process::id()).unwrap();
+        let began = own.started().unwrap();
+        let now = Timestamp::new(began.seconds + 7200, 0);
+        let state =
+            |status, health| State { status, started: Some(began), pid: own.pid.into(), health, ..State::default() };
+        for (word, health, text) in [
+            (Status::Running, None, "Up 2 hours"),
+            (Status::Running, Some(Health::Starting), "Up 2 hours (health: starting)"),
+            (Status::Paused, None, "Up 2 hours (Paused)"),
+            (Status::Created, None, "Created"),
+        ] {
+            assert_eq!(status(&state(word, health), now), text);
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct Process {
     pub args: Vec<String>,
 }
 
+/// A process that began this many seconds away from what is recorded is another one under the same number.
+const SAME_START: i64 = 60;
+
 /// All processes that this one can see whose program's name begins so.
 pub fn processes(prefix: &str) -> Vec<Process> {
     let Ok(table) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -54,6 +57,16 @@ impl Process {
         let args = raw.split(|&b| b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
         // A zombie has no command line any more, and holds nothing.
         (!raw.is_empty()).then_some(Process { pid, program, args })
+    }
+
+    /// The living process of which a record says that it has that number and began then; `None` too where another one
+    /// has its number by now.
+    pub fn recorded(pid: i64, began: Timestamp) -> Option<Process> {
+        let process = Process::of(u32::try_from(pid).ok().filter(|pid| *pid > 0)?)?;
+        // A machine whose clock cannot be told has had no time to use a number again.
+        let apart =
+            process.started().map_or(0, |started| started.seconds.saturating_sub(began.seconds).saturating_abs());
+        (apart <= SAME_START).then_some(process)
     }
 
     /// Whether `path`, as that process sees it, is the target's very directory.
@@ -94,6 +107,10 @@ mod tests {
         let own = Process::of(std::process::id()).unwrap();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
         assert!((now - own.started().unwrap().seconds).abs() < 600);
+        let began = own.started().unwrap();
+        let at = |seconds| Process::recorded(own.pid.into(), Timestamp::new(began.seconds + seconds, 0));
+        assert_eq!((at(50), at(70), at(i64::MAX - began.seconds)), (Some(own.clone()), None, None));
+        assert_eq!((Process::recorded(0, began), Process::recorded(-1, began)), (None, None));
         let dir = tempfile::tempdir().unwrap();
         let target = Target::open(dir.path()).unwrap();
         assert!(

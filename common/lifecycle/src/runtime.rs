@@ -273,12 +273,7 @@ pub fn living(record: &Value) -> Option<i32> {
     if !state["Running"].as_bool().unwrap_or(false) {
         return None;
     }
-    let pid = state["Pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0)?;
-    let process = Process::of(pid as u32)?;
     let recorded = state["StartedAt"].as_str().and_then(model::Timestamp::parse_rfc3339)?;
-    let since = process.started().map_or(0, |started| (started.seconds - recorded.seconds).abs());
-    (since <= SAME_START).then_some(pid)
+    let process = Process::recorded(state["Pid"].as_i64()?, recorded)?;
+    i32::try_from(process.pid).ok()
 }
-
-/// A process that began this many seconds away from its container's start is another one under the same number.
-const SAME_START: i64 = 60;
