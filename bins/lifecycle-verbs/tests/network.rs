@@ -28,6 +28,7 @@ fn home() -> Option<Home> {
     }
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("these tests need root");
     sh("mount --make-rprivate / && ip link set lo up");
+    sh("ip link add eth5 type veth peer name out5 && ip link set eth5 up && ip link set out5 up");
     let home = Home::new(&["net", "exec"])?;
     let file = home.place().join("resolv.conf");
     std::fs::write(&file, "nameserver 127.0.0.1\n").unwrap();
@@ -39,6 +40,8 @@ fn home() -> Option<Home> {
         let daemon = Dockerd::with_flags(&home.root(), &flags);
         daemon.docker(&["network", "create", "--subnet", "172.20.0.0/16", "own"]);
         daemon.docker(&["network", "create", "--ipv6", "--subnet", "172.21.0.0/16", "--subnet", "fd00:7::/64", "six"]);
+        let lan = ["-d", "macvlan", "--subnet", "10.5.0.0/24", "--gateway", "10.5.0.1", "-o", "parent=eth5"];
+        daemon.docker(&[&["network", "create"], &lan[..], &["lan"]].concat());
         daemon.docker(&["network", "create", "--internal", "--subnet", "172.22.0.0/16", "inner"]);
     }
     sh("for link in $(ip -o link show type bridge | sed 's/^[0-9]*: //; s/:.*//'); do ip link del $link; done");
@@ -141,4 +144,29 @@ fn published_ports_are_reached_from_the_host_by_every_address_of_it() {
     drop(held);
     home.ok("start", &["own"]);
     assert_eq!(asked("[::1]:8081").as_deref(), Some("well\n"), "once it is free again");
+}
+
+#[test]
+fn a_container_lies_on_the_hosts_own_interface() {
+    let Some(home) = home() else { return };
+    let tried = Command::new("sh").args(["-c", "ip link add m5 link eth5 type macvlan && ip link del m5"]).status();
+    if !tried.unwrap().success() {
+        return eprintln!("no verdict: this kernel has no macvlan");
+    }
+    sh("ip addr add 10.5.0.1/24 dev out5");
+    home.ok("run", &["-d", "--name", "web", "--network", "lan", "-p", "8080:80", "base:1", "sleep", "100"]);
+    let flags = ["--network", "lan", "--ip", "10.5.0.77", "--mac-address", "02:42:00:11:22:33"];
+    home.ok("run", &[&["-d", "--name", "db"], &flags[..], &["base:1", "sleep", "100"]].concat());
+    for _ in 0..2 {
+        let routes = home.ok("exec", &["web", "busybox", "ip", "route"]);
+        assert!(routes.starts_with("default via 10.5.0.1 dev eth0"), "{routes}");
+        home.ok("exec", &["web", "busybox", "ping", "-c", "1", "-W", "3", "10.5.0.1"]);
+        home.ok("exec", &["web", "busybox", "ping", "-c", "1", "-W", "3", "10.5.0.77"]);
+        assert_eq!(found(&home, "web", "db"), "10.5.0.77");
+        assert!(home.ok("exec", &["db", "busybox", "ip", "link", "show", "eth0"]).contains("02:42:00:11:22:33"));
+        home.ok("restart", &["-t", "0", "web"]);
+    }
+    let place = "{{.NetworkSettings.Networks.lan.Gateway}} {{.NetworkSettings.Networks.lan.MacAddress}}";
+    assert_eq!(home.inspect("db", place), "10.5.0.1 02:42:00:11:22:33");
+    assert_eq!(home.inspect("web", "{{json .NetworkSettings.Ports}}"), "{}", "nothing is published on such a network");
 }
