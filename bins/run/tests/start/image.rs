@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 /// What the tests' scripts call.
 const PROGRAMS: &[&str] = &[
-    "sh", "cat", "chmod", "env", "grep", "hostname", "id", "ln", "ls", "mkdir", "mount", "ps", "readlink", "sed",
-    "sleep", "sort", "stat", "stty", "touch", "true", "umount", "tr", "uname",
+    "sh", "cat", "chmod", "env", "grep", "head", "hostname", "id", "ln", "ls", "mkdir", "mount", "ps", "readlink",
+    "sed", "sleep", "sort", "stat", "stty", "touch", "true", "umount", "tr", "uname",
 ];
 
 /// A data root with images, and a folder that stands for the host's own files. All of it goes with this value.

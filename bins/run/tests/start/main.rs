@@ -6,6 +6,7 @@ mod escapes;
 mod exits;
 mod flags;
 mod hostile;
+mod hosts;
 mod image;
 mod limits;
 mod safety;
