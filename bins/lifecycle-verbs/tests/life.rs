@@ -222,3 +222,26 @@ fn removal_takes_what_runs_with_force_only_and_volumes_when_asked() {
     assert_eq!(names, ["named"]);
     assert_eq!(home.run("rm", &["-f", "held"]).status.code(), Some(0));
 }
+
+#[test]
+fn verbs_work_where_there_is_version_two_of_cgroups_alone() {
+    let Some(home) = home() else { return };
+    // This thread has mounts of its own.
+    let script = "umount /sys/fs/cgroup/*; umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup";
+    let done = std::process::Command::new("sh").args(["-c", script]).stderr(Stdio::null()).status();
+    assert!(done.expect("sh starts").success());
+    let id =
+        home.ok("run", &["-d", "--name", "two", "--net", "none", "base:1", "sh", "-c", "while :; do sleep 0.05; done"]);
+    let group = format!("/sys/fs/cgroup/dockless/{id}");
+    assert_eq!(home.ok("exec", &["two", "echo", "inside"]), "inside");
+    assert_eq!(home.ok("pause", &["two"]), "two");
+    let events = std::fs::read_to_string(format!("{group}/cgroup.events")).expect("its group is there");
+    assert!(events.contains("frozen 1"), "{events}");
+    assert_eq!(home.inspect("two", "{{.State.Status}}"), "paused");
+    assert_eq!(home.ok("unpause", &["two"]), "two");
+    let counted = home.ok("stats", &["--no-stream", "--format", "{{.Name}} {{.CPUPerc}}", "two"]);
+    assert!(counted.starts_with("two ") && counted.ends_with('%'), "{counted}");
+    home.ok("stop", &["-t", "0", "two"]);
+    assert_eq!(home.inspect("two", STATE), "exited 137");
+    assert!(!std::path::Path::new(&group).exists(), "its group is left");
+}
