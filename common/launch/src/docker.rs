@@ -3,15 +3,23 @@
 //! The shape is that of docker inspect of today; `layout` brings older records to it. What only the caller can know
 //! (where layers and mount sources lie on this machine) comes as [`Surroundings`].
 
+mod devices;
+mod json;
+mod limits;
+mod mounts;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use devices::devices;
+use json::{is_said, pairs, strings, text, truth};
+use limits::{limits, rlimits};
+pub use mounts::bytes;
+use mounts::{MASKED, READ_ONLY, mounts};
+
 use crate::capability::{Capabilities, UnknownCapability};
-use crate::spec::{
-    Device, DeviceRule, Limits, Mount, MountSource, Namespace, Namespaces, Process, Propagation, Rlimit, RootFiles,
-    Seccomp, Spec, Throttle, Throttled, Users, set_env,
-};
+use crate::spec::{Mount, Namespace, Namespaces, Process, RootFiles, Seccomp, Spec, Users, set_env};
 use crate::users::{self, UserError};
 
 /// What the inspect JSON cannot say: where things lie on this machine.
@@ -213,7 +221,7 @@ fn security(host: &Value, privileged: bool, notes: &mut Vec<String>) -> (bool, S
     (no_new_privileges, seccomp)
 }
 
-// Namespaces and mounts -----------------------------------------------------------------------------------------------
+// Namespaces ----------------------------------------------------------------------------------------------------------
 
 fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> Namespaces {
     let mode =
@@ -254,367 +262,6 @@ fn refuse_sharing(own: &Namespaces, privileged: bool) -> Result<(), DockerError>
         _ => return Ok(()),
     };
     Err(DockerError::Users(refusal))
-}
-
-fn mounts(
-    host: &Value,
-    privileged: bool,
-    joined: &Joined,
-    namespaces: &Namespaces,
-    own: Vec<Mount>,
-) -> Result<Vec<Mount>, DockerError> {
-    let default = |destination: &str, source: MountSource, read_only: bool| Mount {
-        destination: PathBuf::from(destination),
-        source,
-        read_only,
-        propagation: Propagation::Private,
-        from: "docker's default".to_string(),
-    };
-    let mut out = vec![
-        default("/proc", MountSource::Proc, false),
-        default("/dev/pts", MountSource::Devpts, false),
-        default("/sys", MountSource::Sysfs, !privileged),
-        default("/dev/mqueue", MountSource::Mqueue, false),
-    ];
-    out.extend(shared_memory(host, joined).map(|source| default("/dev/shm", source, false)));
-    if truth(&host["Init"]) {
-        out.push(default(INIT, MountSource::Init, true));
-    }
-    if matches!(crate::cgroup::Hosts::read(), crate::cgroup::Hosts::Version2(_)) {
-        out.push(default("/sys/fs/cgroup", MountSource::Cgroup, !privileged));
-    }
-    for (destination, options) in pairs(&host["Tmpfs"]) {
-        out.push(tmpfs(&destination, &options));
-    }
-    out.extend(list(&host["Mounts"]).filter(|mount| text(&mount["Type"]) == Some("tmpfs")).map(memory));
-    // One mount a place: the container's own instead of the default.
-    out.retain(|mount| own.iter().all(|other| other.destination != mount.destination));
-    out.extend(own);
-    match out.iter().find(|mount| !matches!(mount.source, MountSource::Proc) && hides_processes(&mount.destination)) {
-        Some(mount) => Err(DockerError::Mount(mount.destination.clone())),
-        None if userns::is_first() && namespaces.user.is_none() => Ok(out),
-        None => Ok(share_what_is_the_hosts(out, namespaces)),
-    }
-}
-
-/// Outside of the first user namespace the kernel makes a new view only of namespaces that are one's own: of the host's, its
-/// own view is taken.
-fn share_what_is_the_hosts(mut mounts: Vec<Mount>, namespaces: &Namespaces) -> Vec<Mount> {
-    for mount in &mut mounts {
-        let (namespace, path) = match mount.source {
-            MountSource::Proc => (&namespaces.pid, "/proc"),
-            MountSource::Sysfs => (&namespaces.network, "/sys"),
-            MountSource::Mqueue => (&namespaces.ipc, "/dev/mqueue"),
-            _ => continue,
-        };
-        if *namespace == Namespace::Host {
-            mount.source = MountSource::Bind { path: PathBuf::from(path) };
-        }
-    }
-    // Few hosts have their message queues mounted.
-    let is_there = |mount: &Mount| match &mount.source {
-        MountSource::Bind { path } if path == Path::new("/dev/mqueue") => path.exists(),
-        _ => true,
-    };
-    mounts.retain(is_there);
-    mounts
-}
-
-/// Whether a mount there would put other files in the place of the kernel's own: all of `/proc` but what runc lets through
-/// (runc v1.1.5 libcontainer/rootfs_linux.go checkProcMount).
-fn hides_processes(destination: &Path) -> bool {
-    const ALLOWED: &[&str] = &[
-        "cpuinfo",
-        "diskstats",
-        "loadavg",
-        "meminfo",
-        "net/dev",
-        "slabinfo",
-        "stat",
-        "swaps",
-        "sys/kernel/ns_last_pid",
-        "uptime",
-    ];
-    let below = destination.strip_prefix("/proc");
-    below.is_ok_and(|below| !ALLOWED.iter().any(|allowed| below == Path::new(allowed)))
-}
-
-/// `/dev/shm`: memory of its own, that of whose it shares, or none.
-fn shared_memory(host: &Value, joined: &Joined) -> Option<MountSource> {
-    let size = host["ShmSize"].as_u64().filter(|&size| size > 0).unwrap_or(67_108_864);
-    match (text(&host["IpcMode"]), joined.ipc.as_ref().and_then(|ipc| ipc.parent())) {
-        (_, Some(namespaces)) => {
-            Some(MountSource::Inside { namespace: namespaces.join("mnt"), path: PathBuf::from("/dev/shm") })
-        }
-        (Some("none"), _) => None,
-        (Some("host"), _) => Some(MountSource::Bind { path: PathBuf::from("/dev/shm") }),
-        _ => Some(MountSource::Tmpfs { size: Some(size), mode: Some(0o1777), options: Vec::new() }),
-    }
-}
-
-/// Memory of `HostConfig.Mounts`.
-fn memory(mount: &Value) -> Mount {
-    let options = &mount["TmpfsOptions"];
-    let mode = options["Mode"].as_u64().and_then(|mode| u32::try_from(mode).ok()).filter(|&mode| mode > 0);
-    let size = options["SizeBytes"].as_u64().filter(|&size| size > 0);
-    Mount {
-        destination: PathBuf::from(text(&mount["Target"]).unwrap_or_default()),
-        source: MountSource::Tmpfs { size, mode, options: Vec::new() },
-        read_only: truth(&mount["ReadOnly"]),
-        propagation: Propagation::Private,
-        from: "HostConfig.Mounts".to_string(),
-    }
-}
-
-/// Docker's `--tmpfs /run:size=64k,mode=1770`.
-fn tmpfs(destination: &str, options: &str) -> Mount {
-    let (mut size, mut mode, mut rest) = (None, None, Vec::new());
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        match option.split_once('=') {
-            Some(("size", text)) => size = bytes(text),
-            Some(("mode", text)) => mode = u32::from_str_radix(text, 8).ok(),
-            _ => rest.push(option.to_string()),
-        }
-    }
-    let source = MountSource::Tmpfs { size, mode, options: rest };
-    Mount {
-        destination: PathBuf::from(destination),
-        source,
-        read_only: false,
-        propagation: Propagation::Private,
-        from: "HostConfig.Tmpfs".to_string(),
-    }
-}
-
-/// Bytes as docker and the kernel write them: `65536`, `64k`, `1g`.
-pub fn bytes(text: &str) -> Option<u64> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().ok()?;
-    let shift = match lower[digits.len()..].trim_end_matches('b') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return None,
-    };
-    number.checked_shl(shift)
-}
-
-/// What docker 29.7 hides (moby v29 daemon/pkg/oci/defaults.go).
-const MASKED: &[&str] = &[
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-/// What docker 29.7 locks (moby v29 daemon/pkg/oci/defaults.go).
-const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-// Devices and limits --------------------------------------------------------------------------------------------------
-
-fn devices(
-    host: &Value,
-    privileged: bool,
-    notes: &mut Vec<String>,
-) -> Result<(Vec<Device>, Vec<DeviceRule>), DockerError> {
-    let node =
-        |path: &str, major, minor| Device { path: path.into(), kind: 'c', major, minor, mode: 0o666, uid: 0, gid: 0 };
-    let mut nodes = vec![
-        node("/dev/null", 1, 3),
-        node("/dev/zero", 1, 5),
-        node("/dev/full", 1, 7),
-        node("/dev/random", 1, 8),
-        node("/dev/urandom", 1, 9),
-        node("/dev/tty", 5, 0),
-    ];
-    let rule = |kind, major, minor, access: &str| DeviceRule { kind, major, minor, access: access.into() };
-    let mut rules = vec![
-        rule('c', None, None, "m"),
-        rule('b', None, None, "m"),
-        rule('c', Some(136), None, "rwm"),
-        rule('c', Some(5), Some(2), "rwm"),
-        rule('c', Some(5), Some(1), "rwm"),
-    ];
-    rules.extend(nodes.iter().map(|device| rule('c', Some(device.major), Some(device.minor), "rwm")));
-    if privileged {
-        nodes.extend(hosts_devices(&nodes));
-        return Ok((nodes, vec![rule('a', None, None, "rwm")]));
-    }
-    for wanted in host["Devices"].as_array().into_iter().flatten() {
-        let path = text(&wanted["PathOnHost"]).unwrap_or_default();
-        let inside = text(&wanted["PathInContainer"]).unwrap_or(path);
-        let access = text(&wanted["CgroupPermissions"]).unwrap_or("rwm");
-        let found = devices_below(Path::new(path), Path::new(inside));
-        if found.is_empty() {
-            notes.push(format!("the device '{path}' is not on this host"));
-        }
-        for found in found {
-            rules.push(rule(found.kind, Some(found.major), Some(found.minor), access));
-            nodes.retain(|known| known.path != found.path);
-            nodes.push(found);
-        }
-    }
-    for text in strings(&host["DeviceCgroupRules"]) {
-        rules.push(parse_rule(&text).ok_or_else(|| DockerError::Key {
-            key: "HostConfig.DeviceCgroupRules",
-            value: text.clone(),
-            why: "it should read like 'c 10:200 rwm'".to_string(),
-        })?);
-    }
-    Ok((nodes, rules))
-}
-
-/// The node of a device of this host.
-fn device(path: &Path, inside: &Path) -> Option<Device> {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    let stat = std::fs::metadata(path).ok()?;
-    let kind = match stat.file_type() {
-        kind if kind.is_char_device() => 'c',
-        kind if kind.is_block_device() => 'b',
-        _ => return None,
-    };
-    let number = stat.rdev();
-    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
-    Some(Device {
-        path: inside.to_path_buf(),
-        kind,
-        major,
-        minor,
-        mode: stat.mode() & 0o777,
-        uid: stat.uid(),
-        gid: stat.gid(),
-    })
-}
-
-/// A device, or all devices below a folder, as docker takes them.
-fn devices_below(path: &Path, inside: &Path) -> Vec<Device> {
-    if !path.is_dir() {
-        return device(path, inside).into_iter().collect();
-    }
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    let below = |entry: &PathBuf| entry.file_name().map(|name| devices_below(entry, &inside.join(name)));
-    entries.iter().filter_map(below).flatten().collect()
-}
-
-/// Every device of this host's `/dev`, as a privileged container has them.
-fn hosts_devices(known: &[Device]) -> Vec<Device> {
-    // The container's own, of its own terminals.
-    const OWN: &[&str] = &["console", "ptmx"];
-    let mut out = Vec::new();
-    let mut folders = vec![PathBuf::from("/dev")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() && !["pts", "shm", "mqueue", "fd"].iter().any(|own| path.ends_with(own)) => {
-                    folders.push(path)
-                }
-                Ok(kind)
-                    if !kind.is_symlink()
-                        && !OWN.iter().any(|own| path.ends_with(own))
-                        && known.iter().all(|own| own.path != path) =>
-                {
-                    out.extend(device(&path, &path));
-                }
-                _ => {}
-            }
-        }
-    }
-    out
-}
-
-/// `c 10:200 rwm`.
-fn parse_rule(text: &str) -> Option<DeviceRule> {
-    let mut fields = text.split_whitespace();
-    let kind = fields.next().filter(|kind| ["a", "b", "c"].contains(kind))?.chars().next()?;
-    let (major, minor) = fields.next()?.split_once(':')?;
-    let number = |text: &str| if text == "*" { Some(None) } else { text.parse().ok().map(Some) };
-    let access = fields.next().unwrap_or("rwm").to_string();
-    Some(DeviceRule { kind, major: number(major)?, minor: number(minor)?, access })
-}
-
-fn rlimits(host: &Value, notes: &mut Vec<String>) -> Result<Vec<Rlimit>, DockerError> {
-    let mut out = Vec::new();
-    for limit in host["Ulimits"].as_array().into_iter().flatten() {
-        let name = text(&limit["Name"]).unwrap_or_default().to_string();
-        let Some(resource) = crate::rlimit(&name) else {
-            return Err(DockerError::Key { key: "HostConfig.Ulimits", value: name, why: "no such limit".to_string() });
-        };
-        let number = |key: &str| {
-            limit[key].as_i64().map_or(u64::MAX, |number| if number < 0 { u64::MAX } else { number as u64 })
-        };
-        let (soft, hard) = (number("Soft"), number("Hard"));
-        let most = crate::most(resource);
-        if hard > most {
-            notes.push(format!(
-                "the limit '{name}' is clamped from {hard} to {most}, the most that this host lets us set"
-            ));
-        }
-        out.push(Rlimit { name, soft: soft.min(most), hard: hard.min(most) });
-    }
-    Ok(out)
-}
-
-fn limits(host: &Value, notes: &mut Vec<String>) -> Limits {
-    let positive = |key: &str| host[key].as_u64().filter(|&number| number > 0);
-    let signed = |key: &str| host[key].as_i64().filter(|&number| number != 0);
-    let nano = positive("NanoCpus");
-    let memory = positive("Memory");
-    Limits {
-        memory,
-        memory_reservation: positive("MemoryReservation"),
-        // Docker gives as much swap again where only memory is said.
-        memory_swap: signed("MemorySwap").or(memory.map(|bytes| (bytes as i64).saturating_mul(2))),
-        memory_swappiness: host["MemorySwappiness"].as_u64(),
-        oom_kill_disable: truth(&host["OomKillDisable"]),
-        cpu_shares: positive("CpuShares"),
-        cpu_quota: nano.map(|nano| (nano / 10_000) as i64).or(signed("CpuQuota")),
-        cpu_period: nano.map(|_| 100_000).or(positive("CpuPeriod")),
-        cpuset_cpus: text(&host["CpusetCpus"]).unwrap_or_default().to_string(),
-        cpuset_mems: text(&host["CpusetMems"]).unwrap_or_default().to_string(),
-        pids: signed("PidsLimit"),
-        blkio_weight: positive("BlkioWeight").and_then(|weight| u16::try_from(weight).ok()),
-        throttles: throttles(host, notes),
-        real_time_runtime: signed("CpuRealtimeRuntime"),
-        real_time_period: positive("CpuRealtimePeriod"),
-    }
-}
-
-/// Limits of block devices, by their numbers on this host.
-fn throttles(host: &Value, notes: &mut Vec<String>) -> Vec<Throttle> {
-    const KEYS: [(&str, &str, Throttled); 5] = [
-        ("BlkioDeviceReadBps", "Rate", Throttled::ReadBytes),
-        ("BlkioDeviceReadIOps", "Rate", Throttled::Reads),
-        ("BlkioDeviceWriteBps", "Rate", Throttled::WriteBytes),
-        ("BlkioDeviceWriteIOps", "Rate", Throttled::Writes),
-        ("BlkioWeightDevice", "Weight", Throttled::Weight),
-    ];
-    let mut out = Vec::new();
-    for (key, number, what) in KEYS {
-        for wanted in list(&host[key]) {
-            let path = text(&wanted["Path"]).unwrap_or_default();
-            match device(Path::new(path), Path::new(path)).filter(|found| found.kind == 'b') {
-                Some(Device { major, minor, .. }) => {
-                    out.push(Throttle { major, minor, what, value: wanted[number].as_u64().unwrap_or(0) })
-                }
-                None => notes.push(format!("HostConfig.{key}: '{path}' is no block device of this host")),
-            }
-        }
-    }
-    out
 }
 
 /// Keys that ask for something this launcher does not do.
@@ -667,48 +314,10 @@ pub fn signal(text: &str) -> Option<i32> {
     format!("SIG{alias}").parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
 }
 
-// JSON as docker writes it --------------------------------------------------------------------------------------------
-
-fn text(value: &Value) -> Option<&str> {
-    value.as_str().filter(|text| !text.is_empty())
-}
-
-fn truth(value: &Value) -> bool {
-    value.as_bool().unwrap_or(false)
-}
-
-/// A list of strings; a bare string counts as one, as images of third parties have it.
-fn strings(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(one) => vec![one.clone()],
-        Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_string).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn pairs(value: &Value) -> Vec<(String, String)> {
-    let map = value.as_object().into_iter().flatten();
-    map.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_string())).collect()
-}
-
-fn is_said(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_i64() != Some(0),
-        Value::String(text) => !text.is_empty() && text != "default",
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        Value::Bool(true) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::MountSource;
     use serde_json::json;
 
     fn around() -> Surroundings {
