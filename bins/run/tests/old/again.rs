@@ -64,7 +64,7 @@ fn containers_of_every_generation_end_as_they_ended_then() {
     let Some(hosts) = roots::all() else { return };
     // The seeds' files are few, and none of them is a program.
     let names: Vec<String> = hosts.names().into_iter().filter(|name| !name.starts_with("seed-")).collect();
-    assert_eq!(names.len(), 9);
+    assert!(names.len() >= 9, "{names:?}");
     let counts = |names: &[String]| names.iter().map(|name| (name.clone(), check(name))).collect::<Vec<_>>();
     let (early, late) = names.split_at(names.len() / 2);
     let all = std::thread::scope(|scope| {

@@ -69,7 +69,11 @@ fn plan(root: &str, id: &str, hosts: &Path) -> String {
             let digest = tarball::Sha256::of(value.to_string().as_bytes()).to_string();
             *value = format!("{} of them, {}", value.as_array().map_or(0, Vec::len), &digest[..19]).into();
         }
-        let text = lines(&plan).replace(&own, "ID").replace(&format!("{}/", hosts.display()), "");
+        // One without a name of its own is called by the id of this run.
+        let text = lines(&plan)
+            .replace(&own, "ID")
+            .replace(own.get(..12).unwrap_or(&own), "ID")
+            .replace(&format!("{}/", hosts.display()), "");
         said.push_str(&text.replace(id, id.get(..12).unwrap_or(id)));
     }
     for line in ended.stderr.lines() {
