@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let mut status = None;
 
     cli::run("start", |args: Args| {
+        // GAP: processes are not restored from a checkpoint.
         if args.checkpoint.is_some() || args.checkpoint_dir.is_some() {
             bail!("checkpoints cannot be restored: without --checkpoint the container starts anew");
         }
