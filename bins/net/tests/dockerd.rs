@@ -134,6 +134,7 @@ fn own_addresses_of_the_default_bridge_and_no_masquerade() {
     check(
         "--bip=10.8.0.1/24 --fixed-cidr=10.8.0.128/25 --mtu=1400 --ip=127.0.0.1 --ip-masq=false",
         "run --name aa -p 80:80 -p 0.0.0.0:81:81
+        run --name ab -p 8050:80 -p 8051:80 -p 8060:90
         network create na
         run --name ba --network na -p 82:80",
     );

@@ -3,6 +3,7 @@
 //! Shapes: moby v0.6.4 container.go, v1.2.0 daemon/container.go and nat/nat.go, v1.9.1 daemon/network/settings.go,
 //! v20.10.24 api/types/network/network.go; see `docs/layouts/network.md`.
 
+mod network;
 mod words;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,7 @@ pub(crate) use words::parse_port;
 use words::{parse_spec, port_range};
 
 use crate::Prefix;
-use crate::config::{Configs, Container, Dns, Endpoint, GatewayMode, Link, Mode, Network, Publish, Subnet};
-use crate::interface::{IpvlanMode, IpvlanReach, Lie, MacvlanMode};
+use crate::config::{Configs, Container, Dns, Endpoint, Link, Mode, Publish};
 
 /// Reads objects and arrays of objects, one after the other. What is no container or network is named and left out.
 pub fn parse(text: &[u8]) -> Result<(Configs, Vec<Finding>), serde_json::Error> {
@@ -62,48 +62,6 @@ impl Reader {
 
     fn find(&mut self, code: &'static str, subject: &str, detail: impl Into<String>) {
         self.findings.push(Finding::new(code, detail).about(subject));
-    }
-
-    fn network(&mut self, value: &Value) -> Network {
-        let name = string(value, "Name").unwrap_or_default().to_owned();
-        let subject = format!("network {name}");
-        let options = &value["Options"];
-        let option = |key: &str| string(options, &format!("com.docker.network.{key}"));
-        let subnets = list(&value["IPAM"]["Config"]).filter_map(|config| self.subnet(config, &subject)).collect();
-        Network {
-            id: string(value, "Id").unwrap_or_default().to_owned(),
-            driver: string(value, "Driver").unwrap_or_default().to_owned(),
-            created: time(&value["Created"]),
-            bridge: option("bridge.name").map(str::to_owned),
-            subnets,
-            internal: value["Internal"].as_bool().unwrap_or_default(),
-            ipv6: value["EnableIPv6"].as_bool().unwrap_or_default(),
-            icc: option("bridge.enable_icc").and_then(truth),
-            masquerade: option("bridge.enable_ip_masquerade").and_then(truth),
-            mtu: option("driver.mtu").and_then(|mtu| mtu.parse().ok()).filter(|mtu| *mtu > 0),
-            host_ip: option("bridge.host_binding_ipv4").and_then(|ip| ip.parse().ok()),
-            source_ip: option("host_ipv4").and_then(|ip| ip.parse().ok()),
-            inhibit_ipv4: option("bridge.inhibit_ipv4").and_then(truth).unwrap_or_default(),
-            trusted_interfaces: option("bridge.trusted_host_interfaces").map(by_colons).unwrap_or_default(),
-            gateway_mode: option("bridge.gateway_mode_ipv4").map(gateway_mode).unwrap_or_default(),
-            gateway_mode_v6: option("bridge.gateway_mode_ipv6").map(gateway_mode).unwrap_or_default(),
-            lie: lie(string(value, "Driver").unwrap_or_default(), options),
-            parent: string(options, "parent").filter(|name| !name.is_empty()).map(str::to_owned),
-            routers: ["DefaultGatewayIPv4", "DefaultGatewayIPv6"].map(|key| router(&value["IPAM"]["Config"], key)),
-            reserved: list(&value["IPAM"]["Config"]).flat_map(reserved).collect(),
-            name,
-        }
-    }
-
-    fn subnet(&mut self, config: &Value, subject: &str) -> Option<Subnet> {
-        let text = string(config, "Subnet")?;
-        let Some(prefix) = Prefix::parse(text) else {
-            self.find("subnet", subject, format!("subnet '{text}' is no network; left out"));
-            return None;
-        };
-        let gateway = string(config, "Gateway").and_then(|text| Some(Prefix::parse(text)?.address));
-        let range = string(config, "IPRange").and_then(Prefix::parse);
-        Some(Subnet { prefix: prefix.network(), gateway, range })
     }
 
     fn container(&mut self, value: &Value) -> Container {
@@ -270,10 +228,11 @@ fn ask(live: &mut [Publish], requested: &[Publish]) {
     let place = |publish: &Publish| {
         let same = wanted.get(&(publish.port, publish.protocol)).map(Vec::as_slice).unwrap_or_default();
         let ip = |publish: &Publish| publish.host_ip.filter(|ip| !ip.is_unspecified());
-        let fits = |wanted: &&Publish| {
-            (wanted.host_port..=wanted.host_port_end).contains(&publish.host_port) && ip(wanted) == ip(publish)
-        };
-        (places.get(&(publish.port, publish.protocol)).copied(), same.iter().position(fits).unwrap_or(same.len()))
+        let fits = |wanted: &&Publish| (wanted.host_port..=wanted.host_port_end).contains(&publish.host_port);
+        let exact = same.iter().position(|wanted| fits(wanted) && ip(wanted) == ip(publish));
+        // What was asked for without an address got the network's, or the daemon's (`--ip`).
+        let found = exact.or_else(|| same.iter().position(|wanted| fits(wanted) && ip(wanted).is_none()));
+        (places.get(&(publish.port, publish.protocol)).copied(), found.unwrap_or(same.len()))
     };
     live.sort_by_key(place);
 }
@@ -312,11 +271,6 @@ fn endpoints(settings: &Value, mode: &Mode, id: &str, running: bool) -> Vec<Endp
         return found;
     }
     vec![Endpoint { network_id: String::new(), ..endpoint(settings, wanted, id) }]
-}
-
-/// Names between colons.
-fn by_colons(text: &str) -> Vec<String> {
-    text.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn endpoint(value: &Value, name: &str, id: &str) -> Endpoint {
@@ -362,52 +316,9 @@ fn dns(config: &Value, host: &Value) -> Dns {
     }
 }
 
-/// How interfaces of a network lie on the host's (moby v20.10.24 libnetwork/drivers/{macvlan/macvlan_network.go,
-/// ipvlan/ipvlan_network.go}: the first mode is the default).
-fn lie(driver: &str, options: &Value) -> Option<Lie> {
-    let word = |key: &str| string(options, key).unwrap_or_default();
-    match driver {
-        "macvlan" => Some(Lie::Macvlan(MacvlanMode::parse(word("macvlan_mode")).unwrap_or(MacvlanMode::Bridge))),
-        "ipvlan" => Some(Lie::Ipvlan(
-            IpvlanMode::parse(word("ipvlan_mode")).unwrap_or(IpvlanMode::L2),
-            IpvlanReach::parse(word("ipvlan_flag")).unwrap_or(IpvlanReach::Bridge),
-        )),
-        _ => None,
-    }
-}
-
-/// `{"router": "192.0.2.1"}`; in docker's own records `AuxAddress`.
-fn reserved(config: &Value) -> Vec<IpAddr> {
-    let others = config["AuxiliaryAddresses"].as_object().into_iter().flatten();
-    others.filter_map(|(_, value)| Some(Prefix::parse(value.as_str()?)?.address)).collect()
-}
-
-/// What a daemon writes of its own default gateways, among the addresses of others (moby v20.10.24
-/// libnetwork/drivers/bridge/bridge.go, DefaultGatewayV4AuxKey).
-fn router(configs: &Value, key: &str) -> Option<IpAddr> {
-    let found = list(configs).find_map(|config| string(&config["AuxiliaryAddresses"], key))?;
-    Some(Prefix::parse(found)?.address)
-}
-
-fn gateway_mode(text: &str) -> GatewayMode {
-    match text {
-        "nat-unprotected" => GatewayMode::NatUnprotected,
-        "routed" => GatewayMode::Routed,
-        _ => GatewayMode::Nat,
-    }
-}
-
 fn split_pair(entry: &str) -> Option<(String, String)> {
     let (name, address) = entry.split_once([':', '='])?;
     Some((name.to_owned(), address.to_owned()))
-}
-
-fn truth(text: &str) -> Option<bool> {
-    match text {
-        "true" | "1" | "t" | "T" | "TRUE" | "True" => Some(true),
-        "false" | "0" | "f" | "F" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 fn time(value: &Value) -> Option<Timestamp> {

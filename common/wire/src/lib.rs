@@ -5,7 +5,8 @@
 //! field that it comes from; [`interface`] is what containers get; [`render`] writes a plan as text.
 //!
 //! [`live`] is what a namespace has now, [`change`] what is to be done to it for a plan and how that is undone, [`state`]
-//! what is up; [`netlink`] talks to the kernel.
+//! what is up; [`netlink`] talks to the kernel. [`attach`] does all of that for containers that come up or go down;
+//! [`companion`] finds the processes beside them, [`resolver`] and [`proxy`] are what these go by.
 //!
 //! Nothing here may know of layouts, drivers or archives: whoever reads a root hands over inspect JSON.
 
