@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use launch::Started;
 use launch::relay::{self, Ends, Manner, Signals};
@@ -18,6 +18,8 @@ use crate::health::{Change, Health};
 
 /// Input that may wait for the container.
 const QUEUE: usize = 64 * 1024;
+/// How long a container runs before the process beside it settles: one that ends at once is not waited for with more work.
+const SETTLED: Duration = Duration::from_millis(200);
 /// Bytes that are taken at once.
 const BLOCK: usize = 16 * 1024;
 
@@ -75,11 +77,11 @@ pub fn to_its_end(run: Run) -> io::Result<Over> {
         close: false,
         enough: None,
         over: false,
+        settles: Some(Instant::now() + SETTLED),
         buffer: vec![0; BLOCK],
         run,
     };
     room.be_ready()?;
-    launch::sys::let_go_of_program();
     while !room.turn()? {}
     room.last_output();
     let status = relay::exit_status(&room.run.started.handle)?;
@@ -97,6 +99,8 @@ struct Room<'a> {
     enough: Option<bool>,
     /// Whether the first process has ended.
     over: bool,
+    /// When this process lets go of what it needs no more; `None` once it has.
+    settles: Option<Instant>,
     buffer: Vec<u8>,
 }
 
@@ -121,6 +125,10 @@ impl Room<'_> {
 
     /// Waits once and does what is to be done. Returns whether the container has ended.
     fn turn(&mut self) -> io::Result<bool> {
+        if self.settles.is_some_and(|at| at <= Instant::now()) {
+            self.settles = None;
+            launch::sys::let_go_of_program();
+        }
         let (ready, clients) = self.wait()?;
         let mut ended = false;
         for place in ready {
@@ -177,11 +185,13 @@ impl Room<'_> {
         Ok((ready.collect(), is_ready[own..].to_vec()))
     }
 
-    /// How long until the health check wants to go on.
+    /// How long until the health check wants to go on, or this process settles.
     fn patience(&self) -> Option<Timespec> {
-        let left = self.run.health.as_ref()?.due().saturating_duration_since(Instant::now());
-        // A millisecond more, so that it is due indeed; at least so long while a container is halted.
-        let left = left.max(std::time::Duration::from_millis(20)) + std::time::Duration::from_millis(1);
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        // At least so long while a container is halted.
+        let health = self.run.health.as_ref().map(|health| until(health.due()).max(Duration::from_millis(20)));
+        // A millisecond more, so that it is due indeed.
+        let left = health.into_iter().chain(self.settles.map(until)).min()? + Duration::from_millis(1);
         Some(Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() })
     }
 

@@ -106,13 +106,18 @@ fn of_image(
     findings.extend(more);
     let config = json!({ "config": document["Config"] });
     let inspect = flags::record(args, &config, name, command, id.as_str())?;
-    // An image without a command has nothing without the one that was typed.
-    let nothing = Args::parse_from(["run", "image"]);
-    let plain = flags::record(&nothing, &config, name, &[], id.as_str())
-        .or_else(|_| flags::record(&nothing, &config, name, command, id.as_str()))?;
+    // Only who asks for the plan asks where it came from.
+    let plain = if args.plan.is_some() { untyped(&config, name, command, id)? } else { Value::Null };
     let origin = Origin { recorded: json!({ "Config": document["Config"] }), plain, piped: false };
     let name = args.life.name.clone();
     Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name, origin })
+}
+
+/// The container that it would be, had nothing been typed. An image without a command has nothing without the one that was.
+fn untyped(config: &Value, name: &str, command: &[String], id: &Id) -> Result<Value> {
+    let nothing = Args::parse_from(["run", "image"]);
+    flags::record(&nothing, config, name, &[], id.as_str())
+        .or_else(|_| flags::record(&nothing, config, name, command, id.as_str()))
 }
 
 fn image(host: &Host, name: &str, findings: &mut Vec<Finding>) -> Result<(Image, Rootfs)> {
