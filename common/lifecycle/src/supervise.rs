@@ -18,7 +18,7 @@ use crate::health::{Change, Health};
 
 /// Input that may wait for the container.
 const QUEUE: usize = 64 * 1024;
-/// How long a container runs before the process beside it settles: one that ends at once is not waited for with more work.
+/// How long a container runs before a process that a person waits for settles: one that ends at once is not kept longer for that.
 const SETTLED: Duration = Duration::from_millis(200);
 /// Bytes that are taken at once.
 const BLOCK: usize = 16 * 1024;
@@ -77,12 +77,13 @@ pub fn to_its_end(run: Run) -> io::Result<Over> {
         close: false,
         enough: None,
         over: false,
-        settles: Some(Instant::now() + SETTLED),
+        settles: Some(Instant::now() + if run.manner.output { SETTLED } else { Duration::ZERO }),
         buffer: vec![0; BLOCK],
         run,
     };
     room.be_ready()?;
     while !room.turn()? {}
+    room.last_words()?;
     room.last_output();
     let status = relay::exit_status(&room.run.started.handle)?;
     Ok(Over { status, enough: room.enough, out_of_memory: false })
@@ -129,7 +130,7 @@ impl Room<'_> {
             self.settles = None;
             launch::sys::let_go_of_program();
         }
-        let (ready, clients) = self.wait()?;
+        let (ready, clients) = self.wait(self.patience())?;
         let mut ended = false;
         for place in ready {
             match place {
@@ -140,10 +141,7 @@ impl Room<'_> {
                 Place::Out(stream) => drop(self.take_output(stream)),
             }
         }
-        if clients.contains(&true) {
-            let wishes = self.run.clients.answer(&clients);
-            wishes.into_iter().for_each(|wish| self.grant(wish));
-        }
+        self.answer(&clients);
         self.feed();
         if !ended && let Some(health) = &mut self.run.health {
             let change = health.go_on(self.run.started.pid, &mut self.run.started.cgroup);
@@ -152,7 +150,27 @@ impl Room<'_> {
         Ok(ended)
     }
 
-    fn wait(&self) -> io::Result<(Vec<Place>, Vec<bool>)> {
+    fn answer(&mut self, ready: &[bool]) {
+        if ready.contains(&true) {
+            let wishes = self.run.clients.answer(ready);
+            wishes.into_iter().for_each(|wish| self.grant(wish));
+        }
+    }
+
+    /// Hears what was said before the end, and was not heard yet: that it is not to be removed, say.
+    fn last_words(&mut self) -> io::Result<()> {
+        const ROUNDS: usize = 16;
+        for _ in 0..ROUNDS {
+            let (_, clients) = self.wait(Some(Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+            if !clients.contains(&true) {
+                break;
+            }
+            self.answer(&clients);
+        }
+        Ok(())
+    }
+
+    fn wait(&self, patience: Option<Timespec>) -> io::Result<(Vec<Place>, Vec<bool>)> {
         let stdin = rustix::stdio::stdin();
         let mut places: Vec<(Place, BorrowedFd, PollFlags)> = vec![
             (Place::End, self.run.started.handle.as_fd(), PollFlags::IN),
@@ -176,7 +194,7 @@ impl Room<'_> {
         places.extend(self.run.clients.places(room).map(|(fd, flags)| (Place::Client, fd, flags)));
         let mut polled: Vec<PollFd> =
             places.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        match poll(&mut polled, self.patience().as_ref()) {
+        match poll(&mut polled, patience.as_ref()) {
             Err(Errno::INTR) => return Ok((Vec::new(), Vec::new())),
             other => other?,
         };
