@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use cli::{Findings, Output, Progress};
 use host::{Host, LookupError};
-use model::{Rootfs, path::shown};
+use model::{Container, Generation, Rootfs, path::shown};
 use storage::Merged;
 
 use crate::args::{Args, Form, Kind};
@@ -46,6 +46,12 @@ impl Plan {
     }
 }
 
+/// Whether owners are those of the host: podman's root archives a mapped container from outside (docs/decisions/
+/// 0133-podman-exports-the-hosts-ids.md). An ordinary user's podman does so from within his namespace.
+fn is_outward(host: &Host, container: &Container, rootfs: &Rootfs) -> bool {
+    host.store(container.store).generation == Generation::ContainersStorage && !rootfs.user_xattrs
+}
+
 /// The layers of the container of that name, else of the image.
 fn rootfs(host: &Host, args: &Args, findings: &mut Findings) -> anyhow::Result<Rootfs> {
     let name = &*args.name;
@@ -59,7 +65,11 @@ fn rootfs(host: &Host, args: &Args, findings: &mut Findings) -> anyhow::Result<R
     };
     if let Some(container) = container {
         let subject = || format!("cannot export container '{}'", shown(name.as_bytes()));
-        return Ok(findings.take(host.rootfs(&container).with_context(subject)?));
+        let mut rootfs = findings.take(host.rootfs(&container).with_context(subject)?);
+        if is_outward(host, &container, &rootfs) {
+            rootfs.ids = rootfs.ids.outward();
+        }
+        return Ok(rootfs);
     }
     match host.image(name) {
         Ok((image, _)) => {

@@ -161,7 +161,9 @@ pub enum MountKind {
     Volume,
     /// Memory.
     Tmpfs,
-    /// Something else: an image, a named pipe, a cluster volume.
+    /// An image's files.
+    Image,
+    /// Something else: a named pipe, a cluster volume.
     Other,
 }
 

@@ -180,6 +180,24 @@ impl IdMap {
     }
 }
 
+impl IdMap {
+    /// The map that gives ids as the old host knew them, whether they lie shifted on disk or not: layers of one stack may
+    /// differ in that. Where a range overlaps its own place inside, what lies on disk is taken as it is.
+    pub fn outward(&self) -> IdMap {
+        IdMap { uids: outward(&self.uids), gids: outward(&self.gids) }
+    }
+}
+
+fn outward(ranges: &[IdRange]) -> Vec<IdRange> {
+    let overlaps = |a: &IdRange, b: &IdRange| {
+        a.inside < b.outside.saturating_add(b.size) && b.outside < a.inside.saturating_add(a.size)
+    };
+    if ranges.iter().any(|a| ranges.iter().any(|b| overlaps(a, b))) {
+        return Vec::new();
+    }
+    ranges.iter().map(|it| IdRange { inside: it.outside, outside: it.inside, size: it.size }).collect()
+}
+
 fn inside(ranges: &[IdRange], outside: u64) -> u64 {
     ranges
         .iter()
@@ -201,6 +219,17 @@ mod tests {
             evidence: Vec::new(),
         };
         assert_eq!(store.evidence_of(path.as_bytes()), place.map(HostPath::new), "{path}");
+    }
+
+    #[test]
+    fn outward_ids_are_the_hosts_wherever_they_lie() {
+        let range = |inside, outside| IdRange { inside, outside, size: 65536 };
+        let map = |range: IdRange| IdMap { uids: vec![range], gids: vec![range] }.outward();
+        let shifted = map(range(0, 100_000));
+        for (disk, host) in [(0, 100_000), (5, 100_005), (100_005, 100_005), (200_000, 200_000)] {
+            assert_eq!((shifted.uid_inside(disk), shifted.gid_inside(disk)), (host, host), "{disk}");
+        }
+        assert_eq!(map(range(0, 1000)), IdMap::default());
     }
 
     #[test]

@@ -154,6 +154,7 @@ pub(crate) fn mount(mount: &Mount) -> Value {
         MountKind::Bind => "bind",
         MountKind::Volume => "volume",
         MountKind::Tmpfs => "tmpfs",
+        MountKind::Image => "image",
         MountKind::Other => "",
     };
     let mut out = Map::new();

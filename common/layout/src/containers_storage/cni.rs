@@ -21,7 +21,8 @@ pub(crate) fn files(root: &Root, store: &Store) -> Vec<HostPath> {
 /// A CNI list in netavark's shape.
 pub(crate) fn read(root: &Root, path: &HostPath, notes: &mut Notes) -> Option<Value> {
     let list = json::read_value(root, path, notes.at(path))?;
-    let changed = root.stat(path).ok().map(|stat| stat.born.unwrap_or(stat.mtime));
+    // Podman 3 takes the time of the file too; of its times a copy of a disk keeps this one alone.
+    let changed = root.stat(path).ok().map(|stat| stat.mtime);
     Some(converted(&list, changed))
 }
 

@@ -265,18 +265,19 @@ fn exposed(config: &Value) -> Vec<(u16, Protocol)> {
 }
 
 /// What inspect shows as mounted (podman libpod/container_inspect.go, v5.8.2): named volumes, image volumes, and binds
-/// that somebody asked for; memory is left out there.
+/// that somebody asked for; memory is left out there. An image's files stand there twice, as what was asked for and as the
+/// overlay that podman made of them.
 pub(crate) fn mounts(store: &Store, parts: &Parts) -> Vec<Mount> {
     let config = &parts.config;
     let mut out: Vec<Mount> = entries(config, "namedVolumes").filter_map(|volume| named(store, volume)).collect();
+    let named: Vec<String> = out.iter().map(|mount| mount.destination.clone()).collect();
     out.extend(entries(config, "ctrImageVolumes").filter_map(from_image));
     let wanted = texts(config.get("userVolumes").unwrap_or(&Value::Null));
     let overlays: Vec<&str> =
         entries(config, "overlayVolumes").filter_map(|volume| volume.get("dest")?.as_str()).collect();
     let is_wanted = |destination: &str| wanted.iter().any(|it| it == destination) || overlays.contains(&destination);
-    let has = |out: &[Mount], destination: &str| out.iter().any(|mount| mount.destination == destination);
     for mount in Spec::new(&parts.spec).mounts() {
-        if mount.kind == MountKind::Bind && is_wanted(&mount.destination) && !has(&out, &mount.destination) {
+        if mount.kind == MountKind::Bind && is_wanted(&mount.destination) && !named.contains(&mount.destination) {
             out.push(mount);
         }
     }
@@ -309,7 +310,7 @@ fn from_image(volume: &Value) -> Option<Mount> {
     let text = |key: &str| volume.get(key).and_then(Value::as_str).map(str::to_string);
     let (source, destination) = (text("source").unwrap_or_default(), text("dest")?);
     let writable = volume.get("rw").and_then(Value::as_bool).unwrap_or(false);
-    Some(Mount { kind: MountKind::Other, name: String::new(), source, destination, driver: String::new(), writable })
+    Some(Mount { kind: MountKind::Image, name: String::new(), source, destination, driver: String::new(), writable })
 }
 
 /// Where a container's log lies, with the driver's name. The form is that of Kubernetes whatever the driver is called

@@ -238,7 +238,18 @@ pub(crate) fn inspect_container(root: &Root, stores: &[Store], container: &Conta
     } else {
         inspect_known(root, store, container, &mut notes).unwrap_or_default()
     };
+    layer_is_there(root, store, container, &mut notes);
     (value, notes.list)
+}
+
+/// Notes a layer of a container's own that is not where all others are.
+fn layer_is_there(root: &Root, store: &Store, container: &Container, notes: &mut Notes) {
+    let entries = records::containers(root, store, notes);
+    let Some(entry) = entries.iter().find(|entry| entry.id == container.id.as_str()) else { return };
+    let folder = records::driver_folder(store).join(&entry.layer);
+    if root.is_dir(&folder.parent()) && !root.exists(&folder) {
+        notes.add("layer-missing", format!("its layer '{folder}' is not there"));
+    }
 }
 
 fn inspect_known(root: &Root, store: &Store, container: &Container, notes: &mut Notes) -> Option<Value> {

@@ -5,20 +5,52 @@ use model::{Container, Driver, Generation, HostPath, Id, Store};
 use serde_json::{Value, json};
 
 use crate::docker_content::read::mount_of;
+use crate::json::Notes;
 
 /// Longest list of lower layers: 128 of 28 bytes (overlay2/overlay.go maxDepth, v20.10.24), with room.
 const LOWER_LIMIT: u64 = 64 * 1024;
 
-/// `{"Name": …, "Data": …}` of a container; `Data` is null for drivers that say nothing, and where nothing is known.
-pub(crate) fn container(root: &Root, store: &Store, container: &Container) -> Value {
+/// `{"Name": …, "Data": …}` of a container; `Data` is null for drivers that say nothing, and where nothing is known. A layer
+/// that is not where all others are is damage, and so is a driver that docker never had.
+pub(crate) fn container(root: &Root, store: &Store, container: &Container, notes: &mut Notes) -> Value {
     let driver = Driver::docker(&container.driver);
+    if matches!(driver, Driver::Other(_)) && store.generation != Generation::DockerContainerd {
+        let name = model::path::shown(container.driver.as_bytes());
+        notes.add("driver-unknown", format!("its driver '{name}' is none of docker's"));
+    }
     let own = match store.generation {
-        Generation::DockerContent => mount_id(root, &Store { driver: driver.clone(), ..store.clone() }, container),
+        Generation::DockerContent => {
+            let store = Store { driver: driver.clone(), ..store.clone() };
+            missing(root, &mount_of(&store, &container.id), notes);
+            mount_id(root, &store, container)
+        }
         _ => Some(container.id.as_str().to_string()),
     };
+    if let Some(folder) = own.as_ref().and_then(|id| folder(store, &driver, id)) {
+        missing(root, &folder, notes);
+    }
     let data =
         own.filter(|_| store.generation != Generation::DockerContainerd).and_then(|id| data(root, store, &driver, &id));
     json!({ "Name": container.driver.to_string(), "Data": data })
+}
+
+/// Where a layer's files lie, for the drivers that have a folder for each.
+fn folder(store: &Store, driver: &Driver, id: &str) -> Option<HostPath> {
+    let home = match driver {
+        Driver::Overlay | Driver::Overlay2 | Driver::FuseOverlayfs => driver.name(),
+        Driver::Aufs => "aufs/diff",
+        Driver::Btrfs => "btrfs/subvolumes",
+        Driver::Vfs => "vfs/dir",
+        _ => return None,
+    };
+    Some(store.home.join(home).join(id))
+}
+
+/// Notes what is not in a folder that is there: a root may well have been copied without any layers.
+fn missing(root: &Root, path: &HostPath, notes: &mut Notes) {
+    if root.is_dir(&path.parent()) && !root.exists(path) {
+        notes.add("layer-missing", format!("its layer '{path}' is not there"));
+    }
 }
 
 fn mount_id(root: &Root, store: &Store, container: &Container) -> Option<String> {

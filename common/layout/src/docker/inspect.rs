@@ -55,7 +55,7 @@ pub(crate) fn container(root: &Root, stores: &[Store], container: &Container) ->
     record.insert("Id".into(), container.id.as_str().into());
     record.shift_remove("ID");
     driver(&mut record, container);
-    record.insert("GraphDriver".into(), graph_driver::container(root, store, container));
+    record.insert("GraphDriver".into(), graph_driver::container(root, store, container, &mut notes));
     if let Some(descriptor) = record.get("ImageManifest").filter(|it| !it.is_null()) {
         record.insert("ImageManifestDescriptor".into(), descriptor.clone());
     }
@@ -247,6 +247,7 @@ fn mounts(record: &Map<String, Value>, known: Option<&Container>, store: &Store)
             model::MountKind::Bind => "bind".into(),
             model::MountKind::Volume => "volume".into(),
             model::MountKind::Tmpfs => "tmpfs".into(),
+            model::MountKind::Image => "image".into(),
             model::MountKind::Other => raw(&mount.destination, "Type"),
         };
         let mut shown = Map::new();
