@@ -52,12 +52,15 @@ fn homes(root: &Root) -> Vec<HostPath> {
 /// The folders that engines' settings name, as absolute paths of that host.
 fn settings(root: &Root) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(json) = text(root, "etc/docker/daemon.json").and_then(|text| serde_json::from_str::<Value>(&text).ok())
-    {
-        found.extend(["data-root", "graph"].iter().filter_map(|key| json[*key].as_str()).map(str::to_string));
+    let users = homes(root).into_iter().map(|home| home.join(".config"));
+    for folder in [HostPath::from("etc")].into_iter().chain(users) {
+        let daemon = text_at(root, &folder.join("docker/daemon.json"));
+        if let Some(json) = daemon.and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
+            found.extend(["data-root", "graph"].iter().filter_map(|key| json[*key].as_str()).map(str::to_string));
+        }
+        found.extend(toml(root, &folder.join("containers/storage.conf"), &["storage", "graphroot"]));
     }
-    found.extend(toml(root, "etc/containerd/config.toml", &["root"]));
-    found.extend(toml(root, "etc/containers/storage.conf", &["storage", "graphroot"]));
+    found.extend(toml(root, &HostPath::from("etc/containerd/config.toml"), &["root"]));
     for file in command_lines(root) {
         found.extend(text_at(root, &file).iter().flat_map(|text| flags(text)));
     }
@@ -65,8 +68,8 @@ fn settings(root: &Root) -> Vec<String> {
     found
 }
 
-fn toml(root: &Root, path: &str, keys: &[&str]) -> Option<String> {
-    let document: toml::Table = text(root, path)?.parse().ok()?;
+fn toml(root: &Root, path: &HostPath, keys: &[&str]) -> Option<String> {
+    let document: toml::Table = text_at(root, path)?.parse().ok()?;
     let (last, above) = keys.split_last()?;
     let mut table = &document;
     for key in above {
@@ -106,10 +109,6 @@ fn flags(text: &str) -> Vec<String> {
     found
 }
 
-fn text(root: &Root, path: &str) -> Option<String> {
-    text_at(root, &HostPath::from(path))
-}
-
 fn text_at(root: &Root, path: &HostPath) -> Option<String> {
     let is_file = root.stat(path).is_ok_and(|stat| stat.kind == FileKind::File);
     is_file.then(|| root.read(path, MOST).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())).flatten()
@@ -142,12 +141,14 @@ mod tests {
         };
         put("etc/docker/daemon.json", r#"{"data-root": "/data/docker", "graph": "../../etc"}"#);
         put("etc/containers/storage.conf", "[storage]\ngraphroot = \"/data/podman\"\n");
+        put("home/ann/.config/docker/daemon.json", r#"{"data-root": "/srv/ann"}"#);
         put("etc/containerd/config.toml", "root = \"/nowhere\"\n");
         put("etc/systemd/system/docker.service.d/x.conf", "[Service]\nExecStart=/usr/bin/dockerd -g /data/old\n");
         for folder in [
             "data/docker",
             "data/podman",
             "data/old",
+            "srv/ann",
             "var/lib/docker",
             "home/ann/.local/share/docker",
             "root/.local/share/containers/storage",
@@ -161,6 +162,7 @@ mod tests {
             [
                 "data/docker",
                 "data/podman",
+                "srv/ann",
                 "data/old",
                 "var/lib/docker",
                 "home/ann/.local/share/docker",
