@@ -33,16 +33,16 @@ fn inward(mut xattrs: Xattrs, ids: &IdMap) -> Xattrs {
 /// (include/uapi/linux/capability.h, vfs_ns_cap_data).
 fn capability(value: &[u8], ids: &IdMap) -> Box<[u8]> {
     const REVISION: usize = 3;
-    let Some((data, root)) = value.split_at_checked(20).filter(|(data, root)| data[REVISION] == 3 && root.len() == 4)
-    else {
-        return value.into();
+    let outside = match value.split_at_checked(20) {
+        Some((data, [])) if data[REVISION] == 2 => 0,
+        Some((data, root)) if data[REVISION] == 3 && root.len() == 4 => word(root),
+        _ => return value.into(),
     };
-    let root = ids.uid_inside(u64::from(word(root)));
-    let mut inside = data.to_vec();
-    if root == 0 {
-        inside[REVISION] = 2;
-    } else {
-        inside.extend_from_slice(&(root as u32).to_le_bytes());
+    let root = ids.uid_inside(u64::from(outside)) as u32;
+    let mut inside = value[..20].to_vec();
+    inside[REVISION] = if root == 0 { 2 } else { 3 };
+    if root != 0 {
+        inside.extend_from_slice(&root.to_le_bytes());
     }
     inside.into()
 }
@@ -79,6 +79,11 @@ mod tests {
         // As found in docker-20.10.24-overlay2-userns: cap_net_raw=ep of the namespace's root.
         let outside = [1, 0, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x86, 3, 0];
         assert_eq!(&*capability(&outside, &ids), &[1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        // As podman 5 exports a lower layer that lies as the image has it: from outside it is the namespace's root's.
+        let lower = [1, 0, 0, 2, 0, 36, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(&*capability(&lower, &ids), &lower);
+        let outward = IdMap { uids: vec![range], gids: vec![range] }.outward();
+        assert_eq!(&*capability(&lower, &outward), [&[1, 0, 0, 3], &lower[4..], &[0xa0, 0x86, 3, 0]].concat());
         let mut list = [2, 0, 0, 0, 2, 0, 7, 0, 0xa1, 0x86, 3, 0, 4, 0, 5, 0, 0xff, 0xff, 0xff, 0xff];
         acl(&mut list, &ids);
         assert_eq!(list, [2, 0, 0, 0, 2, 0, 7, 0, 1, 0, 0, 0, 4, 0, 5, 0, 0xff, 0xff, 0xff, 0xff]);
