@@ -1,8 +1,9 @@
 //! What we made, and how to undo it: one file for each network namespace, written before anything is changed.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -135,7 +136,8 @@ impl Store {
             let path = path.to_owned();
             move |source| StateError::File { path, source }
         };
-        fs::create_dir_all(dir).map_err(failed(dir))?;
+        // The folder above it is that of running containers too, whose sockets nobody else may reach.
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
         let name = cookie().map_err(failed(dir))?.to_string();
         let path = dir.join(format!("{name}.lock"));
         let lock = File::create(&path).map_err(failed(&path))?;

@@ -126,15 +126,18 @@ fn ports(all: &mut Vec<Conflict>, plan: &Plan, state: &State) {
                 && other.host_ip.is_ipv4() == port.host_ip.is_ipv4()
         };
         let what = format!("port {}/{} of {}", port.host_port, port.protocol.word(), port.host_ip);
-        if let Some(other) = seen.iter().find(same) {
+        let other = seen.iter().find(same).copied();
+        seen.push(port);
+        // What holds it then is the other's proxy.
+        if let Some(other) = other {
             all.push(Conflict(format!(
                 "{what} is wanted by container '{}' and by '{}': Bind for {} failed: port is already allocated",
                 port.container,
                 other.container,
                 std::net::SocketAddr::new(port.host_ip, port.host_port)
             )));
+            continue;
         }
-        seen.push(port);
         if is_up(state, &port.id) {
             continue;
         }
