@@ -1,6 +1,6 @@
 //! What is to be done to a namespace for a plan, and how it is undone.
 //!
-//! [`mod@compare`] is data in, data out: plan and live state in, [`Step`]s, their [`Undo`](crate::state::Undo)s and [`Conflict`]s out. [`mod@make`]
+//! [`mod@compare`] is data in, data out: plan and live state in, [`Step`]s, their [`Undo`]s and [`Conflict`]s out. [`mod@make`]
 //! does the steps, [`mod@unmake`] undoes.
 
 mod compare;
