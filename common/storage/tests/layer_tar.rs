@@ -112,7 +112,7 @@ fn folders_in_one_another_do_not_stay_open() {
     let home = tempfile::tempdir().unwrap();
     let deep = format!("{}x", "d/".repeat(600));
     // Enough of them that bytes are written while the folders are open.
-    let contents = [("a", "one"), (&*deep, "two"), ("b", "six"), (&*deep, "two")].repeat(300);
+    let contents = [&[("a", "one"), (&*deep, "two"), ("b", "six")], &[(&*deep, "two"); 600][..]].concat();
     let words = format!("+f a one; +f {deep} two; +f b six");
     let mut rootfs = write(home.path(), Form::Aufs, &[&words]);
     let mut archive = tar::Builder::new(Vec::new());
