@@ -66,14 +66,16 @@ impl<'w> Layers<'w> {
             "layer {}",
             layer.stated.or(layer.blob).map_or_else(|| layer.member.to_string(), |digest| digest.short())
         ));
-        let wanted = images.map(|images| self.next_place(images, &layer.member));
-        if wanted == Some(None) {
-            self.progress.add(layer.size);
-            return Ok(None);
-        }
+        let place = match images.map(|images| self.next_place(images, &layer.member)) {
+            Some(None) => {
+                self.progress.add(layer.size);
+                return Ok(None);
+            }
+            place => place.flatten(),
+        };
         let counted = Counted { input: content, progress: self.progress.clone() };
         let (_, tar) = compress::decoder(Box::new(counted)).with_context(about)?;
-        match wanted.flatten() {
+        match place {
             Some(place) if place.below.is_none_or(|below| self.writer.layer_exists(&below)) => {
                 self.unpack_at(place, tar)
             }

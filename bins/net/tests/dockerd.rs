@@ -149,17 +149,7 @@ fn no_default_bridge_and_no_rules() {
 #[test]
 fn a_bridge_of_the_hosts_own_and_another_gateway() {
     if let Some(judge) = Judge::installed() {
-        judge.check_after(
-            "ip link add br9 type bridge
-            ip addr add 10.7.0.1/24 dev br9
-            ip link set br9 up",
-            "--bridge=br9 --default-gateway=10.7.0.254 --mtu=1400 --icc=false",
-            "run --name aa -p 80:80 --expose 70
-            run --name ba --link aa:db -p 127.0.0.1::81/udp
-            network create na
-            run --name ca --network na -p 82:80
-            network connect na ba",
-        );
+        judge.check_own_bridge();
     }
 }
 

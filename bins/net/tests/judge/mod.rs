@@ -65,6 +65,21 @@ impl Judge {
         }
     }
 
+    /// A bridge that the host made itself as the default network, and a gateway beyond it.
+    pub fn check_own_bridge(&self) {
+        self.check_after(
+            "ip link add br9 type bridge
+            ip addr add 10.7.0.1/24 dev br9
+            ip link set br9 up",
+            "--bridge=br9 --default-gateway=10.7.0.254 --mtu=1400 --icc=false",
+            "run --name aa -p 80:80 --expose 70
+            run --name ba --link aa:db -p 127.0.0.1::81/udp
+            network create na
+            run --name ca --network na -p 82:80
+            network connect na ba",
+        );
+    }
+
     fn compare(&self, daemon: &Dockerd, flags: &[&str], dir: &Path, line: &str) {
         let objects = dir.join("inspect.json");
         fs::write(&objects, inspect(daemon)).unwrap();
