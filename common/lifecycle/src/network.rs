@@ -107,7 +107,10 @@ pub fn answer_names(id: &Id, pid: i32) -> Option<String> {
 
 /// Starts one of `net`'s companions, and waits until it is at work. It ends when the container is down.
 fn companion(verb: &str, id: &Id, pid: i32, more: &[String]) -> Option<String> {
-    let net = std::env::current_exe().ok()?.with_file_name("net");
+    let net = match std::env::current_exe() {
+        Ok(own) => own.with_file_name("net"),
+        Err(error) => return Some(format!("cannot tell where 'net' lies: {error}")),
+    };
     let namespace = format!("/proc/{pid}/ns/net");
     let dir = Path::new(wire::state::DEFAULT_DIR);
     let error = wire::companion::start(&net, verb, dir, id.as_str(), Path::new(&namespace), more).err()?;
