@@ -9,13 +9,14 @@ mod packages;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use hostfs::Root;
+use hostfs::{DirEntry, Problem, ReadError, Root};
 use model::{Generation, HostPath, Image, Store};
 use serde_json::{Value, json};
 
 use crate::Found;
 use crate::containers_storage;
 use crate::docker::volumes::is_docker;
+use crate::json::{Notes, code_of};
 
 /// An engine whose traces lie in the root.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -78,12 +79,18 @@ pub fn engines(root: &Root, stores: &[Store]) -> Found<Vec<Engine>> {
         let (images, findings) = crate::images(root, stores, index);
         all.1.extend(findings);
         all.0.extend(of_images(&images));
-        all.0.extend(is_docker(store.generation).then(|| oldest_docker(root, &store.home)).into_iter().flatten());
+        if is_docker(store.generation) {
+            let mut notes = Notes::new("docker's helper program", &store.home);
+            all.0.extend(oldest_docker(root, &store.home, &mut notes));
+            all.1.extend(notes.list);
+        }
         if store.generation == Generation::ContainersStorage {
             all.0.extend(containers_storage::engine(root, store));
         }
     }
-    all.0.extend(packages::installed(root.host()));
+    let mut notes = Notes::new("installed packages", &HostPath::default());
+    all.0.extend(packages::installed(root.host(), &mut notes));
+    all.1.extend(notes.list);
     let mut said: Vec<Engine> = Vec::new();
     for engine in all.0 {
         if !said.contains(&engine) {
@@ -123,8 +130,9 @@ const FIRST_MADE: [(&str, &str); 8] = [
 ];
 
 /// The oldest docker that can have written what lies in `home`; what its helper program says is exact.
-fn oldest_docker(root: &Root, home: &HostPath) -> Vec<Engine> {
-    let helpers = names_after(root, &home.join("init"), "dockerinit-");
+fn oldest_docker(root: &Root, home: &HostPath, notes: &mut Notes) -> Vec<Engine> {
+    let init = home.join("init");
+    let helpers = names_after(&entries(root, &init, notes), &init, "dockerinit-");
     let helpers = helpers.into_iter().map(|(version, place)| Engine::new("docker", version, Trace::Helper, place));
     let first = FIRST_MADE.iter().find(|(mark, _)| root.exists(&home.join(mark)));
     let first = first.map(|(mark, version)| {
@@ -133,9 +141,21 @@ fn oldest_docker(root: &Root, home: &HostPath) -> Vec<Engine> {
     helpers.chain(first).collect()
 }
 
+/// What lies in a folder, if there is one.
+fn entries(root: &Root, folder: &HostPath, notes: &mut Notes) -> Vec<DirEntry> {
+    root.entries(folder).map_err(|error| note(&error, folder, notes)).unwrap_or_default()
+}
+
+/// Notes why a file or folder could not be read; one that is not there, or lies behind a link as on systems of another
+/// kind, is no loss.
+fn note(error: &ReadError, path: &HostPath, notes: &mut Notes) {
+    if !matches!(error.problem, Problem::Missing | Problem::Symlink | Problem::NotDir) {
+        notes.at(path).add(code_of(error), error.problem.to_string());
+    }
+}
+
 /// What follows `start` in the names of a folder, with the place of each.
-fn names_after(root: &Root, folder: &HostPath, start: &str) -> Vec<(String, HostPath)> {
-    let entries = root.entries(folder).unwrap_or_default();
+fn names_after(entries: &[DirEntry], folder: &HostPath, start: &str) -> Vec<(String, HostPath)> {
     let after = |name: &[u8]| Some(String::from_utf8_lossy(name.strip_prefix(start.as_bytes())?).into_owned());
     entries.iter().filter_map(|entry| Some((after(&entry.name)?, folder.join(&entry.name)))).collect()
 }

@@ -3,7 +3,8 @@
 use hostfs::Root;
 use model::HostPath;
 
-use super::{Engine, Trace, names_after};
+use super::{Engine, Trace, entries, names_after, note};
+use crate::json::Notes;
 
 /// The lists of packages of a large system are a few megabytes.
 const MOST: u64 = 64 << 20;
@@ -30,20 +31,23 @@ const NAMES: [&str; 16] = [
 
 // GAP: rpm's database (Berkeley DB, ndb or SQLite with binary headers) is not read.
 /// What is installed, by name: by dpkg, apk, pacman and snap.
-pub(super) fn installed(root: &Root) -> Vec<Engine> {
-    let mut all = listed(root, "var/lib/dpkg/status", "Package: ", "Version: ", "dpkg");
-    all.extend(listed(root, "lib/apk/db/installed", "P:", "V:", "apk"));
-    all.extend(pacman(root));
-    all.extend(snaps(root));
+pub(super) fn installed(root: &Root, notes: &mut Notes) -> Vec<Engine> {
+    let mut listed = |path: &str, name: &str, version: &str, by| {
+        let path = HostPath::from(path);
+        let text = root.read(&path, MOST).map_err(|error| note(&error, &path, notes)).unwrap_or_default();
+        listed(&path, &text, name, version, by)
+    };
+    let mut all = listed("var/lib/dpkg/status", "Package: ", "Version: ", "dpkg");
+    all.extend(listed("lib/apk/db/installed", "P:", "V:", "apk"));
+    all.extend(pacman(root, notes));
+    all.extend(snaps(root, notes));
     all.sort();
     all
 }
 
 /// Packages of a file of paragraphs. What dpkg has removed but for its settings is no longer installed.
-fn listed(root: &Root, path: &str, name: &str, version: &str, by: &'static str) -> Vec<Engine> {
-    let path = HostPath::from(path);
-    let text = root.read(&path, MOST).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+fn listed(path: &HostPath, text: &[u8], name: &str, version: &str, by: &'static str) -> Vec<Engine> {
+    let text = String::from_utf8_lossy(text);
     let field = |paragraph: &str, key: &str| paragraph.lines().find_map(|it| it.strip_prefix(key)).map(str::to_string);
     let of = |paragraph: &str| {
         let found = field(paragraph, name).filter(|found| is_engine(found))?;
@@ -60,21 +64,23 @@ fn is_engine(name: &str) -> bool {
 }
 
 /// A folder `NAME-VERSION-RELEASE` for each package.
-fn pacman(root: &Root) -> Vec<Engine> {
+fn pacman(root: &Root, notes: &mut Notes) -> Vec<Engine> {
     let folder = HostPath::from("var/lib/pacman/local");
+    let entries = entries(root, &folder, notes);
     let of = |(rest, place): (String, HostPath), name: &str| {
         let is_version = rest.starts_with(|c: char| c.is_ascii_digit());
         is_version.then(|| Engine::new(name, rest, Trace::Installed("pacman"), place))
     };
     let each = |name: &'static str| {
-        names_after(root, &folder, &format!("{name}-")).into_iter().filter_map(move |found| of(found, name))
+        names_after(&entries, &folder, &format!("{name}-")).into_iter().filter_map(move |found| of(found, name))
     };
     NAMES.into_iter().flat_map(each).collect()
 }
 
 /// A snap's file names its revision, not its version.
-fn snaps(root: &Root) -> Vec<Engine> {
-    let found = names_after(root, &HostPath::from("var/lib/snapd/snaps"), "docker_");
+fn snaps(root: &Root, notes: &mut Notes) -> Vec<Engine> {
+    let folder = HostPath::from("var/lib/snapd/snaps");
+    let found = names_after(&entries(root, &folder, notes), &folder, "docker_");
     let of = |(rest, place): (String, HostPath)| {
         let revision = rest.strip_suffix(".snap")?;
         Some(Engine::new("docker", format!("of revision {revision}"), Trace::Installed("snap"), place))
@@ -105,8 +111,9 @@ mod tests {
         put("var/lib/pacman/local/docker-compose-2-1/desc", "");
         put("var/lib/snapd/snaps/docker_2932.snap", "");
         let root = Root::open(host.path()).unwrap();
+        let mut notes = Notes::new("installed packages", &HostPath::default());
         let said: Vec<String> =
-            installed(&root).iter().map(|it| format!("{} {}: {}", it.name, it.version, it.by)).collect();
+            installed(&root, &mut notes).iter().map(|it| format!("{} {}: {}", it.name, it.version, it.by)).collect();
         assert_eq!(
             said,
             [
@@ -117,5 +124,10 @@ mod tests {
                 "podman 4.3.1-r0: installed, says apk",
             ]
         );
+        assert_eq!(notes.list, []);
+        std::fs::remove_file(host.path().join("var/lib/dpkg/status")).unwrap();
+        put("var/lib/dpkg/status/x", "");
+        assert_eq!(installed(&root, &mut notes).len(), 3);
+        assert_eq!(notes.list.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["record-not-file"]);
     }
 }
