@@ -6,8 +6,11 @@ use std::path::PathBuf;
 #[derive(clap::Parser, Debug)]
 pub struct Args {
     /// Container or image: name, id, or the beginning of an id. Containers go first
-    #[arg(value_name = "CONTAINER|IMAGE")]
-    pub name: String,
+    #[arg(value_name = "CONTAINER|IMAGE", required_unless_present = "host")]
+    pub name: Option<String>,
+    /// The data root itself, every file as it lies: to take it along, or to compare it with itself later
+    #[arg(long, conflicts_with_all = ["name", "kind", "docker"])]
+    pub host: bool,
     /// Write to a file instead of stdout; with --format dir, to a new folder
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Option<PathBuf>,

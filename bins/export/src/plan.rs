@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use cli::{Findings, Output, Progress};
 use host::{Host, LookupError};
-use model::{Container, Generation, Rootfs, path::shown};
+use model::{Container, Generation, HostPath, Rootfs, path::shown};
 use storage::Merged;
 
 use crate::args::{Args, Form, Kind};
@@ -31,19 +31,33 @@ impl Plan {
         if args.docker && args.format != Form::Tar {
             bail!("--docker says how tar headers are written: it goes with --format tar only");
         }
-        let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
-        let mut findings = Findings::from(host.take_findings());
-        let subject = || format!("cannot export '{}'", shown(args.name.as_bytes()));
-        let rootfs = rootfs(&host, args, &mut findings)?;
-        let tree = storage::open(host.root(), &rootfs).with_context(subject)?;
+        let mut findings = Findings::new();
+        let (tree, subject) = match &args.name {
+            Some(name) => (object(args, name, &mut findings)?, name.as_str()),
+            None => (whole(args, &mut findings)?, "the data root"),
+        };
         let output = match args.format {
             Form::Dir => Destination::Folder(NewFolder::create(args.output.as_deref())?),
             Form::Tar => Destination::Stream(Output::binary(args.output.as_deref())?),
             _ => Destination::Stream(Output::text(args.output.as_deref())?),
         };
-        let progress = args.progress.start(&args.name, None, false);
+        let progress = args.progress.start(subject, None, false);
         Ok(Plan { tree, form: args.format, docker: args.docker, output, progress, findings })
     }
+}
+
+/// The merged tree of the container of that name, else of the image.
+fn object(args: &Args, name: &str, findings: &mut Findings) -> anyhow::Result<Merged> {
+    let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
+    findings.extend(host.take_findings());
+    let rootfs = rootfs(&host, name, args.kind, findings)?;
+    storage::open(host.root(), &rootfs).with_context(|| format!("cannot export '{}'", shown(name.as_bytes())))
+}
+
+/// The data root itself, whatever is in it: no record is looked at.
+fn whole(args: &Args, findings: &mut Findings) -> anyhow::Result<Merged> {
+    let root = findings.take(Host::bare(&args.root.path())?);
+    Ok(storage::open_plain(&root, &HostPath::default())?)
 }
 
 /// Whether owners are those of the host: podman's root archives a mapped container from outside (docs/decisions/
@@ -53,13 +67,12 @@ fn is_outward(host: &Host, container: &Container, rootfs: &Rootfs) -> bool {
 }
 
 /// The layers of the container of that name, else of the image.
-fn rootfs(host: &Host, args: &Args, findings: &mut Findings) -> anyhow::Result<Rootfs> {
-    let name = &*args.name;
-    let container = match args.kind {
+fn rootfs(host: &Host, name: &str, kind: Option<Kind>, findings: &mut Findings) -> anyhow::Result<Rootfs> {
+    let container = match kind {
         Some(Kind::Image) => None,
         _ => match host.container(name) {
             Ok((container, _)) => Some(container),
-            Err(LookupError::NoContainer(_)) if args.kind.is_none() => None,
+            Err(LookupError::NoContainer(_)) if kind.is_none() => None,
             Err(error) => return Err(error.into()),
         },
     };
@@ -76,7 +89,7 @@ fn rootfs(host: &Host, args: &Args, findings: &mut Findings) -> anyhow::Result<R
             let subject = || format!("cannot export image '{}'", shown(name.as_bytes()));
             Ok(findings.take(host.image_rootfs(&image).with_context(subject)?))
         }
-        Err(LookupError::NoImage(_)) if args.kind.is_none() => {
+        Err(LookupError::NoImage(_)) if kind.is_none() => {
             bail!("No such container or image: {}", shown(name.as_bytes()))
         }
         Err(error) => Err(error.into()),

@@ -72,6 +72,13 @@ impl Host {
         Ok(Host { root, stores, findings })
     }
 
+    /// The root at `path` by itself, whatever is in it, without what is mounted below; and what was wrong with it.
+    pub fn bare(path: &Path) -> Result<(Root, Vec<Finding>), OpenError> {
+        let (root, mounted) = Root::open_alone(path).map_err(|source| OpenError::new(path, source))?;
+        let findings = root.findings().iter().cloned().chain(mounted).collect();
+        Ok((root, findings))
+    }
+
     /// The evidence root.
     pub fn root(&self) -> &Root {
         &self.root

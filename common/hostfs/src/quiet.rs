@@ -16,9 +16,11 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 /// The quiet view of a directory; `None` where there is none to be had: for an ordinary user, on an old kernel, and where
 /// something is mounted below, which would be hidden (a live daemon's root, whose access times move anyway).
 pub(crate) fn view(dir: BorrowedFd) -> Option<OwnedFd> {
-    if has_mounts_below(dir)? {
-        return None;
-    }
+    if has_mounts_below(dir)? { None } else { view_alone(dir) }
+}
+
+/// The same; what is mounted below is hidden, and the folders it is mounted on show.
+pub(crate) fn view_alone(dir: BorrowedFd) -> Option<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let copy = open_tree(dir, c"", flags).ok()?;
     is_quietened(copy.as_fd()).then_some(copy)
@@ -47,7 +49,7 @@ fn is_quietened(copy: BorrowedFd) -> bool {
 }
 
 /// Whether anything is mounted below a directory in our view; `None` where that cannot be told.
-fn has_mounts_below(dir: BorrowedFd) -> Option<bool> {
+pub(crate) fn has_mounts_below(dir: BorrowedFd) -> Option<bool> {
     let path = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).ok()?;
     let table = std::fs::read("/proc/self/mountinfo").ok()?;
     let mut place = path.as_os_str().as_bytes().to_vec();

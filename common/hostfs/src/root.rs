@@ -34,10 +34,31 @@ impl Root {
     /// Opens a directory as the root, or a tar of one, plain or compressed; `-` is a tar on stdin. A tar is read once
     /// from end to end: what was wrong with it is told by [`Root::findings`].
     pub fn open(path: &Path) -> Result<Root, ReadError> {
+        Root::open_through(path, |fd| quiet::view(fd.as_fd()).unwrap_or(fd))
+    }
+
+    /// The same without what is mounted below a directory: its own files only. Where the kernel does not let us look past a
+    /// mount, a finding says so.
+    pub fn open_alone(path: &Path) -> Result<(Root, Option<Finding>), ReadError> {
+        let mut finding = None;
+        let root = Root::open_through(path, |fd| match quiet::view_alone(fd.as_fd()) {
+            Some(alone) => alone,
+            None => {
+                if quiet::has_mounts_below(fd.as_fd()) != Some(false) {
+                    let detail = "other file systems are mounted below it; what they show is taken for its own";
+                    finding = Some(Finding::new("mounted", detail));
+                }
+                fd
+            }
+        })?;
+        Ok((root, finding))
+    }
+
+    fn open_through(path: &Path, view: impl FnOnce(OwnedFd) -> OwnedFd) -> Result<Root, ReadError> {
         let fail = |problem| ReadError { path: HostPath::new(path.as_os_str().as_encoded_bytes()), problem };
         let directory = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let place = match directory {
-            Ok(fd) => Place::Kernel(quiet::view(fd.as_fd()).unwrap_or(fd)),
+            Ok(fd) => Place::Kernel(view(fd)),
             Err(Errno::NOTDIR) => Place::Packed(Arc::new(Packed::open(path).map_err(fail)?)),
             Err(Errno::NOENT) if path == Path::new("-") => {
                 Place::Packed(Arc::new(Packed::of_stream(Box::new(std::io::stdin())).map_err(fail)?))

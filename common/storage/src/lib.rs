@@ -31,6 +31,6 @@ pub use diff::{Difference, diff};
 pub use error::StorageError;
 pub use folder::Folder;
 pub use layer_tar::{Exactness, LayerTar, LayerTarError, Written};
-pub use merge::{Merged, open, open_at, open_folder};
+pub use merge::{Merged, open, open_at, open_folder, open_plain};
 pub use pour::{Poured, pour};
 pub use written::{Room, room, written};

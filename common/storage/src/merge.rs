@@ -24,12 +24,17 @@ pub fn open_at(root: &Root, rootfs: &Rootfs, path: &EntryPath) -> Result<Option<
     Ok(open(root, rootfs)?.at(path))
 }
 
-/// Opens one name of a folder that is no layer, such as a volume's. As [`open_at`].
-pub fn open_folder(root: &Root, folder: &HostPath, path: &EntryPath) -> Result<Option<Merged>, hostfs::ReadError> {
+/// Opens a folder that is no layer, such as a volume's or a whole data root: every name as it lies, owners as on disk.
+pub fn open_plain(root: &Root, folder: &HostPath) -> Result<Merged, hostfs::ReadError> {
     let branch = Branch { path: folder.clone(), dialect: Dialect::Plain, dir: root.open_dir(folder)?, lost: None };
     let walk = Walk::merged(vec![branch]);
     let names = Reader { ids: IdMap::default(), rootless: false, links: Some(Links::default()) };
-    Ok(Merged { names, ..Merged::bare(walk, Vec::new()) }.at(path))
+    Ok(Merged { names, ..Merged::bare(walk, Vec::new()) })
+}
+
+/// Opens one name of such a folder. As [`open_at`].
+pub fn open_folder(root: &Root, folder: &HostPath, path: &EntryPath) -> Result<Option<Merged>, hostfs::ReadError> {
+    Ok(open_plain(root, folder)?.at(path))
 }
 
 /// A merged filesystem: the entries that the engine's own mount would show, owners as they are inside.
