@@ -32,7 +32,8 @@ fn a_data_root_goes_into_a_tar_and_is_read_from_it_as_from_the_disk() {
     }
     let again = place.path().join("again");
     sh(place.path(), "mkdir again && tar -C again --xattrs '--xattrs-include=*' -xpf root.tar");
-    let seen = |root: &Path| sh(root, "find . -printf '%P %y %m %U %G %s %T@ %n %l\\n' | sort; getfattr -h -R -d -m - .");
+    let seen =
+        |root: &Path| sh(root, "find . -printf '%P %y %m %U %G %s %T@ %n %l\\n' | sort; getfattr -h -R -d -m - .");
     assert_eq!(seen(&again), seen(&root));
 }
 

@@ -117,4 +117,14 @@ mod tests {
         assert_eq!((reader.finish().0.to_string(), writer.finish().1.to_string()), (digest.into(), digest.into()));
         assert_eq!(Sha256::of(b"abc").to_string(), digest);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn in_whatever_pieces_bytes_come_it_is_what_sha2_says(pieces: Vec<Vec<u8>>) {
+            let mut hash = Sha256::default();
+            pieces.iter().for_each(|piece| hash.update(piece));
+            let judge: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(pieces.concat()).into();
+            assert_eq!(hash.finish(), Digest(judge));
+        }
+    }
 }

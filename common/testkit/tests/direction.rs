@@ -1,6 +1,7 @@
-//! Holds the workspace to the table in docs/architecture.md: which crate may use which.
+//! Holds the workspace to the table in docs/architecture.md: which crate may use which. And none names one that it does not use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crate and what it may use of ours. Programs may use everything in `common/`, and no other program.
@@ -24,11 +25,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 #[test]
 fn no_crate_knows_what_it_must_not() {
-    let uses = uses();
+    let uses: BTreeMap<String, Package> =
+        packages().into_iter().map(|package| (package.name.clone(), package)).collect();
     let mut wrong = Vec::new();
     let common: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
-    for (name, (path, dependencies)) in &uses {
-        let allowed: &[&str] = if path.contains("/bins/") {
+    for (name, package) in &uses {
+        let allowed: &[&str] = if package.folder.ends_with(Path::new("bins").join(name)) {
             &common
         } else {
             match MAY_USE.iter().find(|(known, _)| known == name) {
@@ -39,15 +41,64 @@ fn no_crate_knows_what_it_must_not() {
                 }
             }
         };
-        for used in dependencies.iter().filter(|used| uses.contains_key(*used) && !allowed.contains(&used.as_str())) {
+        for used in package.uses.iter().filter(|used| uses.contains_key(*used) && !allowed.contains(&used.as_str())) {
             wrong.push(format!("{name} must not use {used}"));
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// Package name to its manifest's path and the names it depends on, tests' dependencies left out.
-fn uses() -> BTreeMap<String, (String, Vec<String>)> {
+#[test]
+fn no_crate_names_another_in_vain() {
+    let in_vain = packages().into_iter().flat_map(|package| {
+        let (sources, tests) =
+            (words(&package.folder, &["src"]), words(&package.folder, &["src", "tests", "examples", "build.rs"]));
+        let missing = |names: Vec<String>, words: BTreeSet<String>| {
+            names.into_iter().filter(move |name| !words.contains(&name.replace('-', "_"))).collect::<Vec<_>>()
+        };
+        let names = [missing(package.uses, sources), missing(package.tests_use, tests)].concat();
+        names.into_iter().map(move |name| format!("{}: {name}", package.name))
+    });
+    assert_eq!(in_vain.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn the_workspace_names_no_crate_that_nobody_uses() {
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).expect("it is ours");
+    let (_, after) = manifest.split_once("[workspace.dependencies]").expect("the workspace has dependencies");
+    let lines = after.lines().skip(1).take_while(|line| !line.starts_with('['));
+    let named: BTreeSet<String> =
+        lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_string()).collect();
+    let used = packages().into_iter().flat_map(|package| [package.uses, package.tests_use].concat()).collect();
+    assert_eq!(named.difference(&used).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// The words of a crate's sources.
+fn words(folder: &Path, places: &[&str]) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let mut left: Vec<PathBuf> = places.iter().map(|place| folder.join(place)).collect();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).expect("it is ours").map(|entry| entry.expect("it is read").path()));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+            words.extend(text.split(|letter| !is_part(letter)).map(str::to_string));
+        }
+    }
+    words
+}
+
+/// A crate of ours, as its manifest describes it.
+struct Package {
+    name: String,
+    folder: PathBuf,
+    uses: Vec<String>,
+    tests_use: Vec<String>,
+}
+
+fn packages() -> Vec<Package> {
     let out = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -56,13 +107,14 @@ fn uses() -> BTreeMap<String, (String, Vec<String>)> {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).expect("cargo prints JSON");
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
-    let packages = metadata["packages"].as_array().expect("cargo lists packages");
-    packages
-        .iter()
-        .map(|package| {
-            let dependencies = package["dependencies"].as_array().expect("each has a list");
-            let names = dependencies.iter().filter(|d| d["kind"].is_null()).map(|d| text(&d["name"])).collect();
-            (text(&package["name"]), (text(&package["manifest_path"]), names))
-        })
-        .collect()
+    let package = |package: &serde_json::Value| {
+        let dependencies = package["dependencies"].as_array().expect("each has a list");
+        let of = |kind: Option<&str>| {
+            dependencies.iter().filter(|d| d["kind"].as_str() == kind).map(|d| text(&d["name"])).collect()
+        };
+        let manifest = PathBuf::from(text(&package["manifest_path"]));
+        let folder = manifest.parent().expect("a manifest lies in a folder").to_path_buf();
+        Package { name: text(&package["name"]), folder, uses: of(None), tests_use: of(Some("dev")) }
+    };
+    metadata["packages"].as_array().expect("cargo lists packages").iter().map(package).collect()
 }
