@@ -6,7 +6,7 @@ use testkit::home::Home;
 
 #[test]
 fn with_archive_they_become_the_containers_users_from_a_tar_too() {
-    let Some(home) = Home::new(&["cp", "exec"]) else { return };
+    let Some(home) = Home::new() else { return };
     let source = home.place().join("source");
     std::fs::create_dir(&source).expect("a folder is made");
     std::fs::write(source.join("file"), "text").expect("it is written");

@@ -1,7 +1,6 @@
 //! One damaged record hides no other: each harm keeps all other rows as they were, is named, and ends with status 3.
 
 mod harm;
-mod programs;
 
 use std::collections::BTreeMap;
 
@@ -130,7 +129,7 @@ fn docker(host: &mut Host, record: &str, layer: &str, images: &str) {
 
 #[test]
 fn one_damaged_record_hides_no_other() {
-    let lab = Lab::new(programs::built());
+    let lab = Lab::new();
     let host = &mut lab.host("docker-20.10.24-overlay2");
     docker(host, "config.v2.json", "image/overlay2/layerdb/mounts/ID", "image/overlay2");
     docker(&mut lab.host("docker-1.2.0-vfs"), "config.json", "vfs/dir/ID", "repositories-vfs");

@@ -1,8 +1,6 @@
 //! A real data root of docker 1.2 whose files are put into a thin pool: every program answers as for the same root with
 //! plain folders.
 
-mod programs;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -115,7 +113,7 @@ fn entries(tar: &[u8]) -> Vec<String> {
 
 #[test]
 fn a_root_in_a_thin_pool_answers_like_one_in_folders() {
-    let programs = programs::built();
+    let programs = testkit::programs::built();
     let hosts = Hosts::unpack();
     let place = roots(&hosts);
     let answer = |root: &str, words: &str| {

@@ -2,8 +2,6 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p dockless --test matrix` writes the files anew; read their diff before committing it.
 
-mod programs;
-
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -34,7 +32,7 @@ const WORKERS: usize = 2;
 
 #[test]
 fn every_reading_program_answers_on_every_host_as_before() {
-    let programs = programs::built();
+    let programs = testkit::programs::built();
     let hosts = Hosts::unpack();
     let names = Mutex::new(hosts.names());
     let answers = Mutex::new(Vec::new());
@@ -42,7 +40,7 @@ fn every_reading_program_answers_on_every_host_as_before() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(name) = { names.lock().expect("no worker failed").pop() } {
-                    let all = Host { name: &name, programs: &programs, hosts: hosts.path() }.answers();
+                    let all = Host { name: &name, programs, hosts: hosts.path() }.answers();
                     answers.lock().expect("no worker failed").extend(all);
                 }
             });

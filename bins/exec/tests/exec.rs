@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::home::Home;
 
 fn home() -> Option<Home> {
-    let home = Home::new(&["attach", "exec", "logs"])?;
+    let home = Home::new()?;
     let flags = ["-d", "--name", "web", "--net", "none", "-e", "OWN=1", "-w", "/tmp"];
     home.ok("run", &[&flags[..], &["base:1", "sleep", "100"]].concat());
     Some(home)

@@ -4,7 +4,6 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use testkit::engine::is_here;
@@ -13,12 +12,7 @@ const IMPORT: &str = env!("CARGO_BIN_EXE_import");
 
 /// The program `export`, built from this workspace.
 fn export() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "-q", "-p", "export"]).status().unwrap();
-        assert!(built.success(), "export does not build");
-    });
-    Path::new(IMPORT).with_file_name("export")
+    testkit::programs::built().join("export")
 }
 
 fn sh(work: &Path, script: &str) -> String {

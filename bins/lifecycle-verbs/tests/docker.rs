@@ -3,10 +3,8 @@
 use testkit::engine::{Dockerd, is_here};
 use testkit::home::Home;
 
-const PACKAGES: &[&str] = &["commit", "cp", "exec", "logs"];
-
 fn home() -> Option<Home> {
-    if is_here("dockerd") { Home::new(PACKAGES) } else { None }
+    if is_here("dockerd") { Home::new() } else { None }
 }
 
 fn daemon(home: &Home) -> Dockerd {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use testkit::engine::is_here;
-use testkit::home::built;
 
 const PROGRAMS: [&str; 17] = [
     "attach", "commit", "cp", "events", "exec", "kill", "logs", "pause", "restart", "rm", "run", "start", "stats",
@@ -46,8 +45,7 @@ fn every_flag_of_dockers_client_is_here() {
     if !is_here("docker") {
         return;
     }
-    // Those that the test's own package has are built with it.
-    let place = built(&["attach", "commit", "cp", "events", "exec", "logs", "stats", "top"]);
+    let place = testkit::programs::built();
     for program in PROGRAMS {
         let mut docker = Command::new("docker");
         docker.arg(program);

@@ -104,7 +104,7 @@ fn one_more(home: &Home, network: &Network) -> String {
 }
 
 fn home() -> Option<Home> {
-    Home::new(&["attach", "events", "exec", "logs"])
+    Home::new()
 }
 
 const STATE: &str = "{{.State.Status}} {{.State.ExitCode}}";

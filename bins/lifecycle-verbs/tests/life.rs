@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 
 use testkit::home::Home;
 
-const PACKAGES: &[&str] = &["attach", "events", "exec", "logs", "stats", "top"];
-
 fn home() -> Option<Home> {
-    Home::new(PACKAGES)
+    Home::new()
 }
 
 fn started(home: &Home, name: &str, flags: &[&str], command: &[&str]) {

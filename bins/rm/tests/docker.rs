@@ -43,7 +43,7 @@ fn containers_go_with_their_files_as_docker_has_them_go() {
 
 #[test]
 fn a_link_goes_and_both_containers_stay() {
-    let Some(home) = testkit::home::Home::new(&["rm"]) else { return };
+    let Some(home) = testkit::home::Home::new() else { return };
     home.ok("run", &["-d", "--name", "db", "--net", "none", "base:1", "sleep", "100"]);
     let links = |name: &str| home.inspect(name, "{{json .HostConfig.Links}}");
     // On no network nobody looks at links; they are kept all the same.

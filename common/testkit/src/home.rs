@@ -2,18 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::engine::is_here;
+use crate::programs;
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Where the programs are, once they are built for the tests of this program, which all name the same ones.
-static BUILT: OnceLock<PathBuf> = OnceLock::new();
 
 /// What the image `base:1` holds: one static program under these names.
 const NAMES: [&str; 26] = [
@@ -25,21 +22,21 @@ const NAMES: [&str; 26] = [
 pub struct Home {
     place: TempDir,
     root: PathBuf,
-    programs: PathBuf,
+    programs: &'static Path,
 }
 
 impl Home {
     /// Makes it, with the programs built anew; `None` where busybox is not here, or this is not root.
-    pub fn new(packages: &[&str]) -> Option<Home> {
-        Home::below("root", packages)
+    pub fn new() -> Option<Home> {
+        Home::below("root")
     }
 
     /// The same with the data root at this path below a fresh folder.
-    pub fn below(path: &str, packages: &[&str]) -> Option<Home> {
+    pub fn below(path: &str) -> Option<Home> {
         if !is_here("busybox") {
             return None;
         }
-        let programs = built(packages);
+        let programs = programs::built();
         keep_apart();
         let place = tempfile::tempdir().expect("a folder is made");
         let home = Home { root: place.path().join(path), place, programs };
@@ -150,32 +147,4 @@ fn keep_apart() {
     std::fs::create_dir_all("/run/dockless").expect("a folder is made");
     mount(Some("none"), "/run/dockless", Some("tmpfs"), MsFlags::empty(), Some("mode=0700"))
         .expect("memory is mounted");
-}
-
-/// Where our programs are, with these of them built anew.
-pub fn built(packages: &[&str]) -> PathBuf {
-    BUILT.get_or_init(|| build(packages)).clone()
-}
-
-/// Builds the programs that every test needs and these, and says where they are: cargo by itself builds only the package under
-/// test.
-fn build(packages: &[&str]) -> PathBuf {
-    let usual = ["import", "run", "ps", "rm", "inspect", "lifecycle-verbs"];
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    command.args(["build", "--quiet", "--offline"]);
-    // What cargo tells the test about its package, build scripts would take for theirs, and build everything anew.
-    let told = |key: &&std::ffi::OsString| {
-        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| key.to_string_lossy().starts_with(own))
-    };
-    let keys: Vec<_> = std::env::vars_os().map(|(key, _)| key).collect();
-    for key in keys.iter().filter(told) {
-        command.env_remove(key);
-    }
-    for package in usual.iter().chain(packages) {
-        command.args(["-p", package]);
-    }
-    assert!(command.status().expect("cargo starts").success(), "the programs are not built");
-    let own = std::env::current_exe().expect("this test has a path");
-    // target/debug/deps/NAME
-    own.ancestors().nth(2).expect("it lies in the target folder").to_path_buf()
 }

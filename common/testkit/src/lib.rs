@@ -4,5 +4,6 @@ pub mod engine;
 pub mod golden;
 pub mod home;
 pub mod hosts;
+pub mod programs;
 pub mod thin;
 pub mod twins;

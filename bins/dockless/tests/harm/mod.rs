@@ -19,22 +19,21 @@ pub const CANARY: &str = "CANARY-text-of-the-analyst-4711";
 const ENVIRONMENT: [(&str, &str); 4] =
     [("HOME", "/"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "1796083200")];
 
-/// All hosts, with the programs that read them.
+/// All hosts.
 pub struct Lab {
     hosts: Hosts,
-    programs: PathBuf,
 }
 
 impl Lab {
-    /// Unpacks the hosts and builds the programs.
-    pub fn new(programs: PathBuf) -> Lab {
-        Lab { hosts: Hosts::unpack(), programs }
+    /// Unpacks the hosts.
+    pub fn new() -> Lab {
+        Lab { hosts: Hosts::unpack() }
     }
 
     /// One host, as it lay.
     pub fn host(&self, name: &str) -> Host<'_> {
         let outside = tempfile::tempdir_in(self.hosts.path()).expect("a folder beside the hosts is made");
-        Host { root: self.hosts.path().join(name), programs: &self.programs, outside, undo: Vec::new() }
+        Host { root: self.hosts.path().join(name), programs: testkit::programs::built(), outside, undo: Vec::new() }
     }
 }
 

@@ -7,17 +7,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 /// The program of that name, built from this workspace.
 pub fn program(name: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "-q", "-p", "import", "-p", "save"]).status().unwrap();
-        assert!(built.success(), "import and save do not build");
-    });
-    let load = Path::new(env!("CARGO_BIN_EXE_load"));
-    if name == "load" { load.to_path_buf() } else { load.with_file_name(name) }
+    testkit::programs::built().join(name)
 }
 
 pub fn run(root: &Path, name: &str, args: &[&str], input: &[u8]) -> Output {

@@ -33,7 +33,7 @@ fn a_root_of_user_namespaces_is_written_as_dockerd_writes_it() {
     if !is_here("dockerd") || !is_here("useradd") {
         return;
     }
-    let Some(home) = Home::below("root/700000.700000", &["exec", "export", "cp", "commit"]) else { return };
+    let Some(home) = Home::below("root/700000.700000") else { return };
     let top: PathBuf = home.root().parent().expect("it lies in a folder").to_path_buf();
     // As dockerd makes them: the root of inside passes through.
     for above in top.ancestors().take(2) {

@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use testkit::engine::is_here;
 
 /// Programs of ours that he has.
-const PACKAGES: &[&str] = &["attach", "cp", "exec", "export", "load", "logs", "save", "top", "rmi"];
 const PROGRAMS: &[&str] = &[
     "attach", "cp", "exec", "export", "import", "inspect", "kill", "load", "logs", "ps", "rm", "rmi", "run", "save",
     "start", "stop", "top",
@@ -256,7 +255,7 @@ pub fn root(script: &str) -> String {
 
 /// Gives him our programs: where they are built he may not look.
 fn programs(folder: &Path) {
-    let built = testkit::home::built(PACKAGES);
+    let built = testkit::programs::built();
     let bin = folder.join("bin");
     std::fs::create_dir(&bin).expect("a folder is made");
     for program in PROGRAMS {
