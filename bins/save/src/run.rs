@@ -18,15 +18,20 @@ use crate::plan::Plan;
 
 /// Writes the archive.
 pub fn run(args: &Args, plan: Plan) -> anyhow::Result<Outcome> {
+    // A terminal is refused before anything shows on it.
+    let output = match args.format {
+        Form::OciDir => None,
+        _ => Some(Output::binary(args.output.as_deref())?),
+    };
     let members = Members::new(plan.format, &plan.images);
     let mut bytes = Bytes {
         sources: plan.sources,
         findings: Vec::new(),
         progress: args.progress.start("Saving", members.size(), args.quiet),
     };
-    match args.format {
-        Form::OciDir => directory(args, &members, &mut bytes)?,
-        _ => stream(args, &members, &mut bytes)?,
+    match output {
+        Some(output) => stream(args, output, &members, &mut bytes)?,
+        None => directory(args, &members, &mut bytes)?,
     }
     bytes.progress.finish();
     let mut findings = plan.findings;
@@ -34,9 +39,8 @@ pub fn run(args: &Args, plan: Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome::from(findings))
 }
 
-fn stream(args: &Args, members: &Members, bytes: &mut Bytes) -> anyhow::Result<()> {
+fn stream(args: &Args, output: Output, members: &Members, bytes: &mut Bytes) -> anyhow::Result<()> {
     let (compression, level) = args.compress.unwrap_or((Compression::None, None));
-    let output = Output::binary(args.output.as_deref())?;
     if compression == Compression::None {
         let mut output = Counted { out: output, progress: bytes.progress.clone() };
         members.write(&mut output, bytes)?;
