@@ -35,13 +35,18 @@ pub enum OpenError {
         source: hostfs::ReadError,
     },
     /// It can be read, but no engine's store is in it.
-    #[error("no container engine's store found in '{}'", .path.display())]
+    #[error("no container engine's store found in '{}'{}", .path.display(), wanting(.findings))]
     NoStore {
         /// As typed.
         path: PathBuf,
         /// What was looked at and found wanting.
         findings: Vec<Finding>,
     },
+}
+
+/// What was wrong, to follow a sentence: an archive that is cut lacks what would have come.
+fn wanting(findings: &[Finding]) -> String {
+    findings.iter().take(3).map(|finding| format!("; {finding}")).collect()
 }
 
 impl OpenError {

@@ -82,17 +82,37 @@ impl Object<'_> {
 /// Finds the stores of a root. Several are normal; the newest generation comes first.
 ///
 /// A root that holds none itself may be a whole host's disk: then its data roots are looked for where settings say and
-/// where engines keep them ([`discover`]).
+/// where engines keep them. Where there are none either, it may hold data roots or disks further down ([`discover`]).
 pub fn detect(root: &Root) -> Found<Vec<Store>> {
-    let (mut stores, mut findings) = detect_in(root, &HostPath::default());
-    if stores.is_empty() {
-        for place in discover::places(root) {
-            let (more, notes) = detect_in(root, &place);
-            stores.extend(more);
-            findings.extend(notes);
+    let here = HostPath::default();
+    let mut all = detect_in(root, &here);
+    if all.0.is_empty() {
+        join(&mut all, detect_on_host(root, &here));
+    }
+    if all.0.is_empty() {
+        for candidate in discover::search(root) {
+            let more = match candidate {
+                discover::Candidate::Home(home) => detect_in(root, &home),
+                discover::Candidate::Host(host) => detect_on_host(root, &host),
+            };
+            join(&mut all, more);
         }
     }
-    (stores, findings)
+    all
+}
+
+/// Finds the stores of the host whose `/` is `host`.
+fn detect_on_host(root: &Root, host: &HostPath) -> Found<Vec<Store>> {
+    let mut all = Found::default();
+    for place in discover::places(root, host) {
+        join(&mut all, detect_in(root, &place));
+    }
+    all
+}
+
+fn join<T>(all: &mut Found<Vec<T>>, more: Found<Vec<T>>) {
+    all.0.extend(more.0);
+    all.1.extend(more.1);
 }
 
 /// Finds the stores whose folder is `home` or lies in a known place below it.
@@ -105,11 +125,9 @@ pub fn detect_in(root: &Root, home: &HostPath) -> Found<Vec<Store>> {
         containerd::detect,
         containers_storage::detect,
     ];
-    let mut all: Found<Vec<Store>> = Default::default();
+    let mut all = Found::default();
     for find in finders {
-        let (stores, findings) = find(&home);
-        all.0.extend(stores);
-        all.1.extend(findings);
+        join(&mut all, find(&home));
     }
     all
 }
