@@ -51,7 +51,7 @@ fn store(host: &Host, index: usize, all: &Inventory) -> Value {
     json!({
         "Store": store.to_string(),
         "Generation": store.generation.name(),
-        "Driver": store.driver.name(),
+        "Driver": store.driver_name(),
         "Home": store.home.to_string(),
         "Recorded": String::from_utf8_lossy(&store.recorded),
         "Evidence": store.evidence.iter().map(HostPath::to_string).collect::<Vec<_>>(),

@@ -70,7 +70,7 @@ fn store(store: &Store) -> Value {
     let evidence: Vec<String> = store.evidence.iter().map(ToString::to_string).collect();
     json!({
         "Generation": store.generation.name(),
-        "Driver": store.driver.name(),
+        "Driver": store.driver_name(),
         "Folder": store.home.to_string(),
         "Recorded": model::path::shown(&store.recorded),
         "Namespace": store.namespace,

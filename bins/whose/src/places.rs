@@ -19,6 +19,8 @@ struct Place {
 struct Bind {
     source: Vec<u8>,
     inside: Vec<u8>,
+    /// Where it lies in the evidence, where that holds more than the data root.
+    evidence: Option<HostPath>,
     owner: Owner,
 }
 
@@ -66,6 +68,7 @@ impl Places {
             let rest = below(&HostPath::new(&bind.source), HostPath::new(path).as_bytes())?.to_vec();
             Some(Answer {
                 inside: Some(joined(&bind.inside, &rest)),
+                evidence: bind.evidence.as_ref().map(|place| place.join(&rest)),
                 recorded: Some(path.to_vec()),
                 ..Answer::plain(bind.owner.clone(), "bind mount")
             })
@@ -134,7 +137,8 @@ impl Places {
         }
         for mount in container.mounts.iter().filter(|mount| mount.kind == MountKind::Bind && !mount.source.is_empty()) {
             let (source, inside) = (mount.source.clone().into_bytes(), mount.destination.clone().into_bytes());
-            self.binds.push(Bind { source, inside, owner: owner.clone() });
+            let evidence = host.store(container.store).evidence_of(&source).filter(|place| host.root().exists(place));
+            self.binds.push(Bind { source, inside, evidence, owner: owner.clone() });
         }
     }
 

@@ -15,9 +15,10 @@ use crate::tokens::{self, Tokens};
 
 /// Tells whose each name is.
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
-    let format = Format::parse(args.format.as_deref(), USUAL)?;
     let names = names(&args.names)?;
-    let mut host = Host::open(&args.root.path())?;
+    let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
+    let store = if host.stores().len() > 1 { "\t{{.Store}}" } else { "" };
+    let format = Format::parse(args.format.as_deref(), &format!("{USUAL}{store}"))?;
     let mut findings = Findings::from(host.take_findings());
     let containers = findings.take(host.containers());
     let places = Places::new(&host, &containers, &mut findings);
@@ -77,8 +78,14 @@ fn answers(host: &Host, containers: &[Container], places: &Places, tokens: &Toke
 fn at(host: &Host, whole: &Places, path: &str) -> Vec<Answer> {
     let mut found: Vec<Answer> =
         places(host, path).iter().flat_map(|place| whole.at(&through_link(host, place))).collect();
+    let known = found.len();
     if path.starts_with('/') {
         found.extend(whole.bound(path.as_bytes()));
+    }
+    // A disk holds what lay outside of its data roots too, under the names that its host had.
+    if found.len() == known {
+        let places = places(host, path);
+        found.extend(places.iter().flat_map(|place| whole.bound(&[b"/", place.as_bytes()].concat())));
     }
     found
 }

@@ -16,12 +16,16 @@ const KEYS: &[(&str, &str)] = &[
     ("IPAddress", "IP address"),
     ("LinkLocalIPv6Address", "IP address"),
     ("MacAddress", "MAC address"),
+    ("SandboxKey", NAMESPACE),
     ("host_interface_name", "network interface"),
     ("init_pid", "process"),
     ("mac_address", "MAC address"),
     ("veth_child", "network interface"),
     ("veth_host", "network interface"),
 ];
+
+/// Words for the file that holds a container's network namespace: `/var/run/docker/netns/ID`.
+const NAMESPACE: &str = "network namespace";
 
 /// What containers had.
 pub struct Tokens {
@@ -55,10 +59,17 @@ impl Tokens {
             Question::Ip(ip) => *why == "IP address" && text.parse::<IpAddr>() == Ok(*ip),
             Question::Mac(mac) => text.eq_ignore_ascii_case(mac),
             Question::Pid(pid) => *why == "process" && *text == pid.to_string(),
+            Question::Name(name) if *why == NAMESPACE => is_namespace(name, text),
             Question::Name(name) => *why == "network interface" && text == name,
         });
         hits.map(|(_, why, owner)| Answer::plain(owner.clone(), *why)).collect()
     }
+}
+
+/// Whether the two are one file; `default` is the host's own.
+fn is_namespace(name: &str, recorded: &str) -> bool {
+    let bare = |path: &str| path.strip_prefix("/var").unwrap_or(path).to_string();
+    name.contains("/netns/") && bare(name) == bare(recorded) && !recorded.ends_with("/default")
 }
 
 /// The containers whose ids a cgroup path or a bare id holds.

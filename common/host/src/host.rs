@@ -162,7 +162,18 @@ impl Host {
         }
         let (all, more) = self.containers();
         findings.extend(more.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
-        lookup::container(all, name, &findings).map(|container| (container, findings))
+        let others = lookup::namesakes(&all, name);
+        let container = lookup::container(all, name, &findings)?;
+        findings.extend(others.iter().filter(|it| it.id != container.id).map(|other| {
+            let detail = format!(
+                "container {} of {} has the name '{}' too: ask by id, or by --root of one store",
+                other.id.short(),
+                self.store(other.store),
+                model::path::shown(name.as_bytes())
+            );
+            Finding::new("name-ambiguous", detail).about(format!("container {}", container.id.short()))
+        }));
+        Ok((container, findings))
     }
 
     /// The image that `reference` means: a name with or without tag, a name with a digest, an id, or the beginning of one.
@@ -173,9 +184,15 @@ impl Host {
 
     /// The volume of that name.
     pub fn volume(&self, name: &str) -> Result<(Volume, Vec<Finding>), LookupError> {
-        let (all, findings) = self.volumes();
-        let hit = all.into_iter().find(|volume| volume.name == name);
-        hit.map(|volume| (volume, findings)).ok_or_else(|| LookupError::NoVolume(name.to_string()))
+        let (all, mut findings) = self.volumes();
+        let mut named = all.into_iter().filter(|volume| volume.name == name);
+        let hit = named.next().ok_or_else(|| LookupError::NoVolume(name.to_string()))?;
+        findings.extend(named.map(|other| {
+            let detail =
+                format!("{} has a volume of that name too: ask by --root of one store", self.store(other.store));
+            Finding::new("name-ambiguous", detail).about(format!("volume {}", hit.name))
+        }));
+        Ok((hit, findings))
     }
 
     /// The network of that name or id, or whose id begins so.

@@ -56,6 +56,14 @@ pub fn container(all: Vec<Container>, name: &str, findings: &[Finding]) -> Resul
     }
 }
 
+/// The containers of that name: in several stores there may be several.
+pub fn namesakes(all: &[Container], name: &str) -> Vec<Container> {
+    let bare = name.strip_prefix('/').unwrap_or(name);
+    let is_id = all.iter().any(|container| container.id.as_str() == name);
+    let named = all.iter().filter(|container| !is_id && container.names.iter().any(|own| own == bare));
+    named.cloned().collect()
+}
+
 /// Docker's order for images: a full id, a name with tag or digest (`latest` where there is none), then the beginning of
 /// one id (moby v20.10.24 daemon/images/image.go GetImage). Returns the position in `all`.
 pub fn image(all: &[Image], reference: &str) -> Result<usize, LookupError> {

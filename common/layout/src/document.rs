@@ -56,6 +56,7 @@ fn nowhere() -> Store {
         recorded: b"/var/lib/docker".as_slice().into(),
         namespace: "".into(),
         evidence: Vec::new(),
+        host: None,
     }
 }
 

@@ -27,6 +27,7 @@ pub mod error;
 mod home;
 mod json;
 mod oci;
+mod paths;
 
 pub use docker::build_cache::CacheRecord;
 pub use engines::Engine;
@@ -106,6 +107,9 @@ fn detect_on_host(root: &Root, host: &HostPath) -> Found<Vec<Store>> {
     let mut all = Found::default();
     for place in discover::places(root, host) {
         join(&mut all, detect_in(root, &place));
+    }
+    for store in &mut all.0 {
+        store.host = Some(host.clone());
     }
     all
 }
@@ -267,14 +271,20 @@ pub fn history(root: &Root, store: &Store, image: &Image) -> Found<Vec<HistoryEn
 
 /// A container in the shape of docker's inspect of today. `docs/layouts/inspect.md` has the mapping.
 pub fn inspect_container(root: &Root, stores: &[Store], container: &Container) -> Found<Value> {
-    match stores[container.store].generation {
+    let store = &stores[container.store];
+    let (mut shown, findings) = match store.generation {
         Generation::DockerFirst | Generation::DockerGraph | Generation::DockerContent => {
-            docker::inspect::container(root, stores, container)
+            return docker::inspect::container(root, stores, container);
         }
-        Generation::DockerContainerd => docker_containerd::inspect_container(root, stores, container),
+        Generation::DockerContainerd => return docker_containerd::inspect_container(root, stores, container),
         Generation::Containerd => containerd::inspect_container(root, stores, container),
         Generation::ContainersStorage => containers_storage::inspect_container(root, stores, container),
+    };
+    if let Value::Object(keys) = &mut shown {
+        let added = paths::added(root, store, container, keys, &findings);
+        keys.insert("Dockless".into(), added);
     }
+    (shown, findings)
 }
 
 /// An image in the shape of docker's inspect of today.

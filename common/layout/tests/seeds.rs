@@ -134,3 +134,26 @@ fn docker_1_2_0_shows_what_its_user_saw() {
     assert_eq!((rootfs.layers.len(), rootfs.own, findings.len()), (4, 2, 0));
     assert_eq!(rootfs.layers[0].folder.to_string(), "aufs/diff");
 }
+
+#[test]
+fn a_folder_of_hosts_lists_them_all_and_each_objects_paths_are_told_below_it() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/hosts");
+    let root = Root::open(&path).unwrap();
+    let (stores, findings) = layout::detect(&root);
+    assert_eq!(findings, []);
+    let homes: Vec<String> = stores.iter().map(|store| store.home.to_string()).collect();
+    assert_eq!(homes, ["seed-0.6.4", "seed-1.2.0"]);
+    let containers: Vec<Container> = (0..2).flat_map(|at| layout::containers(&root, &stores, at).0).collect();
+    let mut told = 0;
+    for container in &containers {
+        let (shown, _) = layout::inspect_container(&root, &stores, container);
+        let home = &stores[container.store].home;
+        for path in shown["Dockless"]["Paths"].as_array().unwrap() {
+            // The notes quote no log: it is not there.
+            let Some(place) = path["Evidence"].as_str() else { continue };
+            assert!(place.starts_with(&home.to_string()), "{path}");
+            told += 1;
+        }
+    }
+    assert_eq!((containers.len(), told > 5), (3, true), "{told}");
+}

@@ -51,6 +51,22 @@ pub struct LayerRef {
     pub size: Option<u64>,
 }
 
+impl LayerRef {
+    /// A layer of which no more is known than where its files lie.
+    pub fn new(driver: Driver, id: &str, folder: HostPath) -> LayerRef {
+        LayerRef {
+            driver,
+            id: id.into(),
+            folder,
+            diff_id: None,
+            chain_id: None,
+            tar_split: None,
+            blob: None,
+            size: None,
+        }
+    }
+}
+
 /// A stack of layers that makes one filesystem.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rootfs {

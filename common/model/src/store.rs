@@ -118,6 +118,8 @@ pub struct Store {
     pub namespace: Box<str>,
     /// The files or folders by which it was recognised.
     pub evidence: Vec<HostPath>,
+    /// Where that host's `/` lies below the opened root, where the root holds more of the host than the store's folder.
+    pub host: Option<HostPath>,
 }
 
 impl Store {
@@ -130,17 +132,30 @@ impl Store {
     /// The same, for a path outside of the store's folder too where the opened root holds more of the dead host: its whole
     /// disk, or a folder above the store's.
     pub fn evidence_of(&self, recorded: &[u8]) -> Option<HostPath> {
-        self.rebase(recorded).or_else(|| {
+        let on_host = || {
+            let host = self.host.as_ref().filter(|_| recorded.starts_with(b"/"))?;
+            Some(host.join(HostPath::new(recorded).as_bytes()))
+        };
+        let above = || {
             let above = self.recorded.strip_suffix(self.home.as_bytes())?.strip_suffix(b"/")?;
             let rest = recorded.strip_prefix(above)?;
             (!self.home.as_bytes().is_empty() && rest.starts_with(b"/")).then(|| HostPath::new(rest))
-        })
+        };
+        self.rebase(recorded).or_else(on_host).or_else(above)
+    }
+
+    /// The driver, as its engine calls it: docker's second `overlay` is podman's first.
+    pub fn driver_name(&self) -> &str {
+        match (self.generation, &self.driver) {
+            (Generation::ContainersStorage, Driver::Overlay2) => "overlay",
+            (_, driver) => driver.name(),
+        }
     }
 }
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}/{}", self.generation.name(), crate::path::shown(self.driver.name().as_bytes()))?;
+        write!(f, "{}/{}", self.generation.name(), crate::path::shown(self.driver_name().as_bytes()))?;
         if !self.namespace.is_empty() {
             write!(f, " namespace {}", crate::path::shown(self.namespace.as_bytes()))?;
         }
@@ -210,6 +225,10 @@ mod tests {
     use super::*;
 
     fn check(home: &str, recorded: &str, path: &str, place: Option<&str>) {
+        check_on(None, home, recorded, path, place);
+    }
+
+    fn check_on(host: Option<&str>, home: &str, recorded: &str, path: &str, place: Option<&str>) {
         let store = Store {
             generation: Generation::ContainersStorage,
             driver: Driver::Vfs,
@@ -217,6 +236,7 @@ mod tests {
             recorded: recorded.as_bytes().into(),
             namespace: "".into(),
             evidence: Vec::new(),
+            host: host.map(HostPath::from),
         };
         assert_eq!(store.evidence_of(path.as_bytes()), place.map(HostPath::new), "{path}");
     }
@@ -242,5 +262,8 @@ mod tests {
         check("", home, "/srv/data", None);
         check("moved", home, "/srv/data", None);
         check("ker", home, "/var/lib/docx", None);
+        check_on(Some("disk"), "disk/data/docker", home, "/srv/data", Some("disk/srv/data"));
+        check_on(Some(""), "data/docker", home, "/var/lib/docker/x", Some("data/docker/x"));
+        check_on(Some(""), "data/docker", home, "named", None);
     }
 }

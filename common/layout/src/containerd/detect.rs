@@ -58,5 +58,6 @@ fn bare(folder: &HostPath, recorded: &[u8], namespace: &str, snapshotter: &str) 
         recorded: recorded.into(),
         namespace: namespace.into(),
         evidence: vec![metadata::path(folder)],
+        host: None,
     }
 }

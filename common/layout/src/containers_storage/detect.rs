@@ -68,5 +68,6 @@ fn store(root: &Root, home: &HostPath, driver: &str, setup: &Setup) -> Store {
             .map(|kind| home.join(format!("{driver}-{kind}")))
             .filter(|path| root.is_dir(path))
             .collect(),
+        host: None,
     }
 }

@@ -192,6 +192,7 @@ mod tests {
             recorded: b"/var/lib/docker".as_slice().into(),
             namespace: "".into(),
             evidence: Vec::new(),
+            host: None,
         };
         let (list, findings) = records(&Root::open(dir.path()).unwrap(), &store);
         assert_eq!(findings, vec![]);

@@ -261,6 +261,7 @@ mod tests {
             recorded: b"/var/lib/docker".as_slice().into(),
             namespace: "".into(),
             evidence: Vec::new(),
+            host: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! `GraphDriver`: where the dead daemon would have mounted from, by what the driver left.
 
 use hostfs::Root;
-use model::{Container, Driver, Generation, HostPath, Id, Store};
+use model::{Container, Driver, Generation, HostPath, Id, LayerRef, Store};
 use serde_json::{Value, json};
 
 use crate::docker_content::read::mount_of;
@@ -11,8 +11,14 @@ use crate::json::Notes;
 const LOWER_LIMIT: u64 = 64 * 1024;
 
 /// `{"Name": …, "Data": …}` of a container; `Data` is null for drivers that say nothing, and where nothing is known. A layer
-/// that is not where all others are is damage, and so is a driver that docker never had.
-pub(crate) fn container(root: &Root, store: &Store, container: &Container, notes: &mut Notes) -> Value {
+/// that is not where all others are is damage, and so is a driver that docker never had. With it the container's own layer,
+/// where the driver has a folder for it.
+pub(crate) fn container(
+    root: &Root,
+    store: &Store,
+    container: &Container,
+    notes: &mut Notes,
+) -> (Value, Option<LayerRef>) {
     let driver = Driver::docker(&container.driver);
     if matches!(driver, Driver::Other(_)) && store.generation != Generation::DockerContainerd {
         let name = model::path::shown(container.driver.as_bytes());
@@ -26,24 +32,26 @@ pub(crate) fn container(root: &Root, store: &Store, container: &Container, notes
         }
         _ => Some(container.id.as_str().to_string()),
     };
-    if let Some(folder) = own.as_ref().and_then(|id| folder(store, &driver, id)) {
-        missing(root, &folder, notes);
+    let layer = own.as_ref().and_then(|id| layer(store, &driver, id));
+    if let Some(layer) = layer.as_ref().filter(|layer| layer.driver != Driver::Graph) {
+        missing(root, &layer.folder.join(layer.id.as_bytes()), notes);
     }
     let data =
         own.filter(|_| store.generation != Generation::DockerContainerd).and_then(|id| data(root, store, &driver, &id));
-    json!({ "Name": container.driver.to_string(), "Data": data })
+    (json!({ "Name": container.driver.to_string(), "Data": data }), layer)
 }
 
-/// Where a layer's files lie, for the drivers that have a folder for each.
-fn folder(store: &Store, driver: &Driver, id: &str) -> Option<HostPath> {
-    let home = match driver {
-        Driver::Overlay | Driver::Overlay2 | Driver::FuseOverlayfs => driver.name(),
-        Driver::Aufs => "aufs/diff",
-        Driver::Btrfs => "btrfs/subvolumes",
-        Driver::Vfs => "vfs/dir",
+/// The layer of that id, for the drivers that have a folder for each.
+fn layer(store: &Store, driver: &Driver, id: &str) -> Option<LayerRef> {
+    let (driver, home) = match driver {
+        _ if store.driver == Driver::Graph => (&Driver::Graph, "containers"),
+        Driver::Overlay | Driver::Overlay2 | Driver::FuseOverlayfs => (driver, driver.name()),
+        Driver::Aufs => (driver, "aufs/diff"),
+        Driver::Btrfs => (driver, "btrfs/subvolumes"),
+        Driver::Vfs => (driver, "vfs/dir"),
         _ => return None,
     };
-    Some(store.home.join(home).join(id))
+    Some(LayerRef::new(driver.clone(), id, store.home.join(home)))
 }
 
 /// Notes what is not in a folder that is there: a root may well have been copied without any layers.

@@ -4,13 +4,14 @@
 //! ones dropped. Whatever else a record holds is kept under its own name.
 
 use hostfs::Root;
-use model::{Container, Finding, Generation, HostPath, Store};
+use model::{Container, Finding, Generation, LayerRef, Store};
 use serde_json::{Map, Value, json};
 
 use crate::Found;
 use crate::docker::{folders, graph_driver, links, network_settings, ports, settings};
 use crate::docker_graph::{linkgraph, runtime};
 use crate::json::{self as record, Notes};
+use crate::paths::Paths;
 
 /// Keys of the answer, in docker's order. What else the record has follows.
 const ORDER: [&str; 24] = [
@@ -55,13 +56,15 @@ pub(crate) fn container(root: &Root, stores: &[Store], container: &Container) ->
     record.insert("Id".into(), container.id.as_str().into());
     record.shift_remove("ID");
     driver(&mut record, container);
-    record.insert("GraphDriver".into(), graph_driver::container(root, store, container, &mut notes));
+    let (graph_driver, own) = graph_driver::container(root, store, container, &mut notes);
+    record.insert("GraphDriver".into(), graph_driver);
     if let Some(descriptor) = record.get("ImageManifest").filter(|it| !it.is_null()) {
         record.insert("ImageManifestDescriptor".into(), descriptor.clone());
     }
     log_path(&mut record, store, container);
     let mut shown = shape(record, host, Some(container), store, &mut notes);
-    shown.insert("Dockless".into(), added(root, stores, container, &shown, runtime, &notes.list));
+    let added = added(root, store, container, &shown, own, runtime, &notes.list);
+    shown.insert("Dockless".into(), added);
     (shown.into(), notes.list)
 }
 
@@ -283,22 +286,27 @@ fn source(mount: &model::Mount, store: &Store) -> String {
 /// What dockless knows beside the records: where they lie, and where in the evidence is what they name.
 fn added(
     root: &Root,
-    stores: &[Store],
+    store: &Store,
     container: &Container,
     shown: &Map<String, Value>,
+    own: Option<LayerRef>,
     runtime: Value,
     findings: &[Finding],
 ) -> Value {
-    let store = &stores[container.store];
-    let places = Places::new(root, folders::of(store, &container.id));
+    let mut paths = Paths::new(root, store, folders::of(store, &container.id));
     let mut out = Map::new();
     out.insert("Store".into(), store.to_string().into());
     out.insert("Record".into(), container.record.to_string().into());
-    out.insert(
-        "WrittenAt".into(),
-        places.stat(&container.record).map_or(Value::Null, |stat| stat.mtime.rfc3339().into()),
-    );
-    out.insert("Paths".into(), paths(&places, store, container, shown));
+    let written = paths.stat(&container.record);
+    out.insert("WrittenAt".into(), written.map_or(Value::Null, |stat| stat.mtime.rfc3339().into()));
+    paths.add_shown(shown);
+    for mount in &container.mounts {
+        paths.add(&source(mount, store), Some(&mount.destination));
+    }
+    if let Some(own) = own.or_else(|| snapshot(root, store, container)) {
+        paths.add_files(&own);
+    }
+    out.insert("Paths".into(), paths.take());
     if !runtime.is_null() {
         out.insert("Runtime".into(), runtime);
     }
@@ -306,50 +314,9 @@ fn added(
     out.into()
 }
 
-/// Each path three ways: as recorded, inside the container, in the evidence (null where it lies outside of it).
-fn paths(places: &Places, store: &Store, container: &Container, shown: &Map<String, Value>) -> Value {
-    let mut out = Vec::new();
-    for (key, inside) in [
-        ("LogPath", None),
-        ("HostnamePath", Some("/etc/hostname")),
-        ("HostsPath", Some("/etc/hosts")),
-        ("ResolvConfPath", Some("/etc/resolv.conf")),
-    ] {
-        let recorded = shown.get(key).and_then(Value::as_str).unwrap_or_default();
-        if !recorded.is_empty() {
-            out.push(path(places, store, recorded, inside));
-        }
-    }
-    for mount in &container.mounts {
-        out.push(path(places, store, &source(mount, store), Some(&mount.destination)));
-    }
-    out.into()
-}
-
-fn path(places: &Places, store: &Store, recorded: &str, inside: Option<&str>) -> Value {
-    let evidence = store
-        .evidence_of(recorded.as_bytes())
-        .filter(|_| !recorded.is_empty())
-        .filter(|path| places.stat(path).is_some());
-    json!({ "Recorded": recorded, "Inside": inside, "Evidence": evidence.as_ref().map(HostPath::to_string) })
-}
-
-/// What is there: most of what is asked for lies in the container's own folder, which is opened once.
-struct Places<'a> {
-    root: &'a Root,
-    folder: HostPath,
-    opened: Option<hostfs::Dir>,
-}
-
-impl Places<'_> {
-    fn new(root: &Root, folder: HostPath) -> Places<'_> {
-        Places { root, opened: root.open_dir(&folder).ok(), folder }
-    }
-
-    fn stat(&self, path: &HostPath) -> Option<hostfs::Stat> {
-        match &self.opened {
-            Some(folder) if path.parent() == self.folder => folder.stat(path.name()).ok(),
-            _ => self.root.stat(path).ok(),
-        }
-    }
+/// The own layer of a container whose files containerd keeps.
+fn snapshot(root: &Root, store: &Store, container: &Container) -> Option<LayerRef> {
+    let is_here = store.generation == Generation::DockerContainerd;
+    let (rootfs, _) = is_here.then(|| crate::rootfs(root, store, container).ok())??;
+    rootfs.layers.into_iter().next()
 }

@@ -61,6 +61,7 @@ fn detect_home(it: &Home) -> Found<Option<Store>> {
         recorded: sample.and_then(|it| it.recorded.clone()).unwrap_or_else(|| usual(home)),
         namespace: NAMESPACE.into(),
         evidence: vec![metadata::path(&folder), home.join("containers")],
+        host: None,
     });
     (store, notes.list)
 }

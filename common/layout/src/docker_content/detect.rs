@@ -41,6 +41,7 @@ fn store(root: &Root, home: &HostPath, driver: &str, recorded: &[u8]) -> Store {
         recorded: recorded.into(),
         namespace: "".into(),
         evidence: places.into_iter().filter(|place| root.is_dir(place)).collect(),
+        host: None,
     }
 }
 

@@ -207,5 +207,6 @@ fn store(driver: Driver) -> Store {
         recorded: b"/var/lib/docker".as_slice().into(),
         namespace: "".into(),
         evidence: Vec::new(),
+        host: None,
     }
 }

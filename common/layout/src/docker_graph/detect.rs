@@ -64,5 +64,6 @@ fn store(root: &Root, home: &HostPath, driver: Driver, recorded: &[u8]) -> Store
         recorded: recorded.into(),
         namespace: "".into(),
         evidence: places.into_iter().filter(|place| root.exists(place)).collect(),
+        host: None,
     }
 }
