@@ -22,7 +22,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("df", "Show what takes how much room"),
     ("whose", "Tell which object a path, address or process belongs to"),
     ("import", "Make an image of a root filesystem's tar"),
-    ("export", "Write a container's or image's files as a tar"),
+    ("export", "Write a container's, image's or volume's files as a tar"),
     ("save", "Write images as an archive"),
     ("load", "Read images from an archive"),
     ("tag", "Give an image a name"),

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-/// Write a container's or image's filesystem as a tar archive
+/// Write a container's, image's or volume's files as a tar archive
 #[derive(clap::Parser, Debug)]
 pub struct Args {
-    /// Container or image: name, id, or the beginning of an id. Containers go first
-    #[arg(value_name = "CONTAINER|IMAGE", required_unless_present = "host")]
+    /// Container, image or volume: name, id, or the beginning of an id. Looked for in this order
+    #[arg(value_name = "CONTAINER|IMAGE|VOLUME", required_unless_present = "host")]
     pub name: Option<String>,
     /// The data root itself, every file as it lies: to take it along, or to compare it with itself later
     #[arg(long, conflicts_with_all = ["name", "kind", "docker"])]
@@ -53,4 +53,6 @@ pub enum Kind {
     Container,
     /// An image
     Image,
+    /// A volume
+    Volume,
 }

@@ -1,6 +1,6 @@
-//! `export CONTAINER|IMAGE` writes the merged filesystem as a tar, or as another form of a tree.
+//! `export CONTAINER|IMAGE|VOLUME` writes its files as a tar, or as another form of a tree; `export --host` all of the root.
 //!
-//! In reading order: what can be typed ([`args`]), what it means on this host ([`plan`]), the work ([`run`](mod@run)), and the
+//! In reading order: what can be typed ([`args`]), what it means on this host ([`plan`], [`subject`]), the work ([`run`](mod@run)), and the
 //! forms that are not a tar ([`forms`]).
 
 mod args;
@@ -8,6 +8,7 @@ mod destination;
 mod forms;
 mod plan;
 mod run;
+mod subject;
 
 use std::process::ExitCode;
 

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, bail};
 use cli::{Findings, Output, Progress};
-use host::{Host, LookupError};
-use model::{Container, Generation, HostPath, Rootfs, path::shown};
+use host::Host;
+use model::{HostPath, path::shown};
 use storage::Merged;
 
-use crate::args::{Args, Form, Kind};
+use crate::args::{Args, Form};
 use crate::destination::{Destination, NewFolder};
+use crate::subject;
 
 /// A tree, opened, and where it goes.
 pub struct Plan {
@@ -46,11 +47,11 @@ impl Plan {
     }
 }
 
-/// The merged tree of the container of that name, else of the image.
+/// The tree of the object of that name.
 fn object(args: &Args, name: &str, findings: &mut Findings) -> anyhow::Result<Merged> {
     let mut host = Host::open_with(&args.root.path(), args.root.host_root())?;
     findings.extend(host.take_findings());
-    let rootfs = rootfs(&host, name, args.kind, findings)?;
+    let rootfs = subject::files(&host, name, args.kind, findings)?;
     storage::open(host.root(), &rootfs).with_context(|| format!("cannot export '{}'", shown(name.as_bytes())))
 }
 
@@ -58,40 +59,4 @@ fn object(args: &Args, name: &str, findings: &mut Findings) -> anyhow::Result<Me
 fn whole(args: &Args, findings: &mut Findings) -> anyhow::Result<Merged> {
     let root = findings.take(Host::bare(&args.root.path())?);
     Ok(storage::open_plain(&root, &HostPath::default())?)
-}
-
-/// Whether owners are those of the host: podman's root archives a mapped container from outside (docs/decisions/
-/// 0133-podman-exports-the-hosts-ids.md). An ordinary user's podman does so from within his namespace.
-fn is_outward(host: &Host, container: &Container, rootfs: &Rootfs) -> bool {
-    host.store(container.store).generation == Generation::ContainersStorage && !rootfs.user_xattrs
-}
-
-/// The layers of the container of that name, else of the image.
-fn rootfs(host: &Host, name: &str, kind: Option<Kind>, findings: &mut Findings) -> anyhow::Result<Rootfs> {
-    let container = match kind {
-        Some(Kind::Image) => None,
-        _ => match host.container(name) {
-            Ok((container, _)) => Some(container),
-            Err(LookupError::NoContainer(_)) if kind.is_none() => None,
-            Err(error) => return Err(error.into()),
-        },
-    };
-    if let Some(container) = container {
-        let subject = || format!("cannot export container '{}'", shown(name.as_bytes()));
-        let mut rootfs = findings.take(host.rootfs(&container).with_context(subject)?);
-        if is_outward(host, &container, &rootfs) {
-            rootfs.ids = rootfs.ids.outward();
-        }
-        return Ok(rootfs);
-    }
-    match host.image(name) {
-        Ok((image, _)) => {
-            let subject = || format!("cannot export image '{}'", shown(name.as_bytes()));
-            Ok(findings.take(host.image_rootfs(&image).with_context(subject)?))
-        }
-        Err(LookupError::NoImage(_)) if kind.is_none() => {
-            bail!("No such container or image: {}", shown(name.as_bytes()))
-        }
-        Err(error) => Err(error.into()),
-    }
 }

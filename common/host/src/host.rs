@@ -206,6 +206,11 @@ impl Host {
         layout::rootfs(&self.root, self.store(container.store), container)
     }
 
+    /// A volume's files as a tree of one layer; `None` where they are not in the evidence.
+    pub fn volume_rootfs(&self, volume: &Volume) -> Option<(Rootfs, Vec<Finding>)> {
+        layout::volume_rootfs(&self.root, self.store(volume.store), volume)
+    }
+
     /// The layers of an image's filesystem.
     pub fn image_rootfs(&self, image: &Image) -> Result<(Rootfs, Vec<Finding>), LayoutError> {
         layout::image_rootfs(&self.root, self.store(image.store), image)

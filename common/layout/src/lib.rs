@@ -10,7 +10,10 @@
 //! know how drivers lay out files, tar, or how anything is printed.
 
 use hostfs::Root;
-use model::{Container, Finding, Generation, HostPath, Id, Image, LogPlace, Network, Rootfs, Store, Timestamp, Volume};
+use model::{
+    Container, Driver, Finding, Generation, HostPath, Id, Image, LayerRef, LogPlace, Network, Rootfs, Store, Timestamp,
+    Volume,
+};
 use serde_json::Value;
 
 mod containerd;
@@ -248,6 +251,18 @@ pub fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Result<Found<R
         Generation::ContainersStorage => Ok(containers_storage::image_rootfs(root, store, image)),
         _ => Ok((Rootfs { layers: image.layers.clone(), ..Rootfs::default() }, Vec::new())),
     }
+}
+
+/// A volume's files as a tree of one layer; `None` where they are not in the evidence.
+pub fn volume_rootfs(root: &Root, store: &Store, volume: &Volume) -> Option<Found<Rootfs>> {
+    let data = volume.data.as_ref()?;
+    let files = LayerRef::new(Driver::Vfs, std::str::from_utf8(data.name()).ok()?, data.parent());
+    let (ids, findings) = match store.generation {
+        Generation::DockerContent => (docker_content::read::id_map(root, store), Vec::new()),
+        Generation::ContainersStorage => containers_storage::id_map(root, store),
+        _ => Default::default(),
+    };
+    Some((Rootfs { layers: vec![files], ids, ..Rootfs::default() }, findings))
 }
 
 /// Where a container's log lies.

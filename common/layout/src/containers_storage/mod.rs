@@ -143,6 +143,13 @@ pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Found<R
     (Rootfs { layers: image.layers.clone(), own: 0, ids, user_xattrs }, notes.list)
 }
 
+/// How owners of files are shifted that no container has as its own.
+pub(crate) fn id_map(root: &Root, store: &Store) -> Found<IdMap> {
+    let mut notes = Notes::new("", &store.home);
+    let ids = if is_rootless(root, store) { rootless::ids(root, store, &mut notes) } else { IdMap::default() };
+    (ids, notes.list)
+}
+
 /// Whether the storage belongs to an ordinary user: then the kernel's overlay writes its marks as `user.overlay.*`.
 fn is_rootless(root: &Root, store: &Store) -> bool {
     root.stat(&records::driver_folder(store)).is_ok_and(|stat| stat.uid != 0)
