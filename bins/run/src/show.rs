@@ -38,7 +38,8 @@ fn document(plan: &Plan) -> Result<Value> {
 
 fn mount(mount: &Mount) -> Value {
     let mut value = serde_json::to_value(mount).unwrap_or_default();
-    if let MountSource::Bind { path } | MountSource::BindOverlay { path } = &mount.source
+    if let MountSource::Bind { path } | MountSource::BindAlone { path } | MountSource::BindOverlay { path } =
+        &mount.source
         && !path.exists()
         && !path.starts_with("/run/dockless")
     {

@@ -7,19 +7,23 @@ mod devices;
 mod json;
 mod limits;
 mod mounts;
+mod namespaces;
+mod settings;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use devices::devices;
-use json::{is_said, pairs, strings, text, truth};
+use json::{is_said, strings, text, truth};
 use limits::{limits, rlimits};
 pub use mounts::bytes;
 use mounts::{MASKED, READ_ONLY, mounts};
+use namespaces::{namespaces, refuse_sharing};
+use settings::sysctls;
 
 use crate::capability::{Capabilities, UnknownCapability};
-use crate::spec::{Mount, Namespace, Namespaces, Process, RootFiles, Seccomp, Spec, Users, set_env};
+use crate::spec::{Mount, Namespace, Process, RootFiles, Seccomp, Spec, Users, set_env};
 use crate::users::{self, UserError};
 
 /// What the inspect JSON cannot say: where things lie on this machine.
@@ -75,6 +79,14 @@ pub enum DockerError {
     /// What a user namespace of its own keeps a container from.
     #[error("{0}")]
     Users(&'static str),
+    /// A kernel setting that is not the container's own.
+    #[error("sysctl \"{name}\" {why}")]
+    Setting {
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        why: &'static str,
+    },
     /// The user.
     #[error(transparent)]
     User(#[from] UserError),
@@ -106,6 +118,7 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
     if namespaces.user.is_some() {
         refuse_sharing(&namespaces, privileged)?;
     }
+    let sysctls = sysctls(host, config, &namespaces)?;
     let spec = Spec {
         hostname: text(&config["Hostname"]).unwrap_or(&around.id[..around.id.len().min(12)]).to_string(),
         domainname: text(&config["Domainname"]).unwrap_or_default().to_string(),
@@ -113,7 +126,7 @@ pub fn spec(record: &Value, around: Surroundings) -> Result<Made, DockerError> {
         namespaces,
         masked: hidden("MaskedPaths", MASKED),
         read_only_paths: hidden("ReadonlyPaths", READ_ONLY),
-        sysctls: pairs(&host["Sysctls"]),
+        sysctls,
         limits: limits(host, &mut notes),
         cgroup_parent: text(&host["CgroupParent"]).unwrap_or_default().to_string(),
         id: around.id,
@@ -188,14 +201,17 @@ fn environment(config: &Value, around: &Surroundings, terminal: bool, home: &str
         env.push("TERM=xterm".to_string());
     }
     env.extend(around.link_env.iter().cloned());
+    let dockers = env.clone();
     for pair in strings(&config["Env"]) {
-        let place = env.iter().position(|old| old.split('=').next() == pair.split('=').next());
-        // A bare name in a record took its value from the client of that day, which is gone: docker then removes it.
+        let name = |text: &str| text.split('=').next().map(str::to_string);
+        let place = env.iter().position(|old| name(old) == name(&pair));
+        // A bare name in a record took its value from the client of that day, which is gone: docker then removes what it would
+        // have given by itself, and nothing else.
         match (place, pair.contains('=')) {
             (Some(at), true) => env[at] = pair,
             (None, true) => env.push(pair),
-            (Some(at), false) => drop(env.remove(at)),
-            (None, false) => {}
+            (Some(at), false) if dockers.iter().any(|own| name(own) == name(&pair)) => drop(env.remove(at)),
+            (_, false) => {}
         }
     }
     if !env.iter().any(|pair| pair.starts_with("HOME=")) {
@@ -221,49 +237,6 @@ fn security(host: &Value, privileged: bool, notes: &mut Vec<String>) -> (bool, S
     (no_new_privileges, seccomp)
 }
 
-// Namespaces ----------------------------------------------------------------------------------------------------------
-
-fn namespaces(host: &Value, around: &Surroundings, notes: &mut Vec<String>) -> Namespaces {
-    let mode =
-        |key: &str, joined: &Option<PathBuf>, notes: &mut Vec<String>| match (text(&host[key]).unwrap_or(""), joined) {
-            (_, Some(path)) => Namespace::Of(path.clone()),
-            ("host", _) => Namespace::Host,
-            ("" | "private" | "shareable" | "none", _) => Namespace::New,
-            (other, _) => {
-                notes.push(format!("HostConfig.{key} '{other}' is not done: it gets its own"));
-                Namespace::New
-            }
-        };
-    Namespaces {
-        network: around.network.clone(),
-        pid: mode("PidMode", &around.joined.pid, notes),
-        ipc: mode("IpcMode", &around.joined.ipc, notes),
-        uts: mode("UTSMode", &None, notes),
-        user: around.user.filter(|_| text(&host["UsernsMode"]) != Some("host")),
-        cgroup: match text(&host["CgroupnsMode"]) {
-            Some("host") => Namespace::Host,
-            _ => Namespace::New,
-        },
-    }
-}
-
-/// What a container with a user namespace of its own cannot have of others; the texts but the last are docker's (moby v20.10.24
-/// runconfig/hostconfig_unix.go, daemon/daemon_unix.go verifyPlatformContainerSettings).
-fn refuse_sharing(own: &Namespaces, privileged: bool) -> Result<(), DockerError> {
-    let refusal = match (&own.network, &own.pid, &own.ipc) {
-        _ if privileged => {
-            "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode"
-        }
-        (Namespace::Host, ..) => "cannot share the host's network namespace when user namespaces are enabled",
-        (_, Namespace::Host, _) => "cannot share the host PID namespace when user namespaces are enabled",
-        (Namespace::Of(_), ..) | (_, Namespace::Of(_), _) | (_, _, Namespace::Of(_)) => {
-            "namespaces of another container are not shared when user namespaces are enabled"
-        }
-        _ => return Ok(()),
-    };
-    Err(DockerError::Users(refusal))
-}
-
 /// Keys that ask for something this launcher does not do.
 fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
     const NOT_DONE: &[(&str, &str)] = &[
@@ -275,6 +248,17 @@ fn name_the_rest(host: &Value, notes: &mut Vec<String>) {
     ];
     for (key, flag) in NOT_DONE.iter().filter(|(key, _)| is_said(&host[*key])) {
         notes.push(format!("HostConfig.{key} ({flag}) is not done"));
+    }
+    for mount in host["Mounts"].as_array().into_iter().flatten() {
+        let place = text(&mount["Target"]).unwrap_or_default();
+        for (options, key, what) in [
+            ("BindOptions", "ReadOnlyNonRecursive", "what is mounted below it is read-only too"),
+            ("VolumeOptions", "Subpath", "it is the whole volume"),
+        ] {
+            if is_said(&mount[options][key]) {
+                notes.push(format!("{options}.{key} of '{place}' is not done: {what}"));
+            }
+        }
     }
     if let Some(mode) = text(&host["UsernsMode"]).filter(|mode| *mode != "host") {
         notes.push(format!("HostConfig.UsernsMode '{mode}' is not done: its users are the host's"));

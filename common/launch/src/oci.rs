@@ -134,6 +134,10 @@ fn mount(mount: &Mount, source: &Source) -> Value {
             words(&["rbind", spread(mount.propagation)]);
             ("bind", path.to_string_lossy().into_owned())
         }
+        (MountSource::BindAlone { path }, Source::Own) => {
+            words(&["bind", spread(mount.propagation)]);
+            ("bind", path.to_string_lossy().into_owned())
+        }
         (_, Source::Overlay { lower, upper, work }) => {
             options.push(format!("lowerdir={}", lower.display()));
             options.push(format!("upperdir={}", upper.display()));

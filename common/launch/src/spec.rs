@@ -229,6 +229,11 @@ pub enum MountSource {
         /// On the host.
         path: PathBuf,
     },
+    /// A file or directory of the host, without what is mounted below it.
+    BindAlone {
+        /// On the host.
+        path: PathBuf,
+    },
     /// A directory of the host under a fresh memory layer: it is never written.
     BindOverlay {
         /// On the host.

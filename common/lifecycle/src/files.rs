@@ -62,7 +62,13 @@ pub fn etc(record: &Value, connected: Option<&Connected>, links: &[Line]) -> Vec
     };
     let own = record["Config"]["Hostname"].as_str().unwrap_or_default().to_string();
     let domain = record["Config"]["Domainname"].as_str().filter(|name| !name.is_empty());
-    let full = domain.map_or_else(|| own.clone(), |domain| format!("{own}.{domain} {own}"));
+    // A host name may hold its domain: both are then known, the whole and the first part (libnetwork of moby v20.10.24
+    // sandbox_dns_unix.go updateHostsFile).
+    let whole = domain.map_or_else(|| own.clone(), |domain| format!("{own}.{domain}"));
+    let full = match whole.split_once('.') {
+        Some((first, _)) => format!("{whole} {first}"),
+        None => whole,
+    };
     let shared = host["NetworkMode"] == "host";
     let of_host = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let mut hosts = if shared { of_host("/etc/hosts") } else { HOSTS.to_string() };

@@ -85,9 +85,10 @@ pub fn of_wanted(
         notes.extend(evidence.missing.iter().map(ToString::to_string));
         out.extend(evidence.mounts);
     }
-    let mut add = |source: &str, destination: &str, read_only: bool, propagation: &str, from: &str| {
+    let mut add = |source: &str, destination: &str, read_only: bool, propagation: &str, mount: &Value| {
+        let from = if mount.is_null() { "HostConfig.Binds" } else { "HostConfig.Mounts" };
         let source = match source.starts_with('/') {
-            true => MountSource::Bind { path: PathBuf::from(source) },
+            true => bound(PathBuf::from(source), mount),
             false => match on_this_machine(host, &format!("volumes/{source}/_data").as_str().into()) {
                 path if path.is_dir() => MountSource::BindOverlay { path },
                 _ => return,
@@ -103,14 +104,14 @@ pub fn of_wanted(
         if let [source, destination, rest @ ..] = &parts[..] {
             let mode: Vec<&str> = rest.iter().flat_map(|mode| mode.split(',')).collect();
             let propagation = mode.iter().find(|word| !matches!(**word, "ro" | "rw" | "z" | "Z")).unwrap_or(&"");
-            add(source, destination, mode.contains(&"ro"), propagation, "HostConfig.Binds");
+            add(source, destination, mode.contains(&"ro"), propagation, &Value::Null);
         }
     }
     for mount in texts("Mounts").iter().filter(|mount| mount["Type"] != "tmpfs") {
         let text = |key: &str| mount[key].as_str().unwrap_or_default();
         let propagation = mount["BindOptions"]["Propagation"].as_str().unwrap_or_default();
         let read_only = mount["ReadOnly"].as_bool().unwrap_or(false);
-        add(text("Source"), text("Target"), read_only, propagation, "HostConfig.Mounts");
+        add(text("Source"), text("Target"), read_only, propagation, mount);
     }
     Ok(out)
 }
@@ -141,13 +142,21 @@ pub fn of_record(points: &Value, root: &Path) -> Vec<Mount> {
             .or_else(|| point["Source"].as_str().filter(|source| source.starts_with('/')).map(PathBuf::from))?;
         Some(Mount {
             destination: PathBuf::from(destination),
-            source: MountSource::Bind { path: source },
+            source: bound(source, &point["Spec"]),
             read_only: !point["RW"].as_bool().unwrap_or(true),
             propagation: Propagation::parse(point["Propagation"].as_str().unwrap_or_default()),
             from: "MountPoints".to_string(),
         })
     })
     .collect()
+}
+
+/// A path of this machine, with what is mounted below it unless its mount says otherwise.
+fn bound(path: PathBuf, mount: &Value) -> MountSource {
+    match mount["BindOptions"]["NonRecursive"] == true {
+        true => MountSource::BindAlone { path },
+        false => MountSource::Bind { path },
+    }
 }
 
 /// A volume of the root. dockerd writes no source for one without a name, and for others where its root lay then.

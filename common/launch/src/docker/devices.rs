@@ -34,7 +34,6 @@ pub(super) fn devices(
     rules.extend(nodes.iter().map(|device| rule('c', Some(device.major), Some(device.minor), "rwm")));
     if privileged {
         nodes.extend(hosts_devices(&nodes));
-        return Ok((nodes, vec![rule('a', None, None, "rwm")]));
     }
     for wanted in host["Devices"].as_array().into_iter().flatten() {
         let path = text(&wanted["PathOnHost"]).unwrap_or_default();
@@ -57,7 +56,10 @@ pub(super) fn devices(
             why: "it should read like 'c 10:200 rwm'".to_string(),
         })?);
     }
-    Ok((nodes, rules))
+    match privileged {
+        true => Ok((nodes, vec![rule('a', None, None, "rwm")])),
+        false => Ok((nodes, rules)),
+    }
 }
 
 /// The node of a device of this host.

@@ -22,10 +22,13 @@ pub(super) fn rlimits(host: &Value, notes: &mut Vec<String>) -> Result<Vec<Rlimi
         let (soft, hard) = (number("Soft"), number("Hard"));
         let most = crate::most(resource);
         if hard > most {
+            let wanted = if hard == u64::MAX { "unlimited".to_string() } else { hard.to_string() };
             notes.push(format!(
-                "the limit '{name}' is clamped from {hard} to {most}, the most that this host lets us set"
+                "the limit '{name}' is clamped from {wanted} to {most}, the most that this host lets us set"
             ));
         }
+        // The last word counts: a limit that was lowered could not be raised again.
+        out.retain(|known: &Rlimit| known.name != name);
         out.push(Rlimit { name, soft: soft.min(most), hard: hard.min(most) });
     }
     Ok(out)
@@ -56,6 +59,15 @@ pub(super) fn limits(host: &Value, notes: &mut Vec<String>) -> Limits {
     }
 }
 
+/// Whether a device's scheduler is BFQ, as far as this host tells; before Linux 5.0 it was CFQ.
+fn weighs(major: u32, minor: u32) -> bool {
+    let own = format!("/sys/dev/block/{major}:{minor}");
+    // A partition has its disk's.
+    let read = |place: &str| std::fs::read_to_string(format!("{own}/{place}/scheduler")).ok();
+    let scheduler = read("queue").or_else(|| read("../queue"));
+    scheduler.is_none_or(|text| text.contains("[bfq]") || text.contains("[cfq]"))
+}
+
 /// Limits of block devices, by their numbers on this host.
 pub(super) fn throttles(host: &Value, notes: &mut Vec<String>) -> Vec<Throttle> {
     const KEYS: [(&str, &str, Throttled); 5] = [
@@ -70,6 +82,10 @@ pub(super) fn throttles(host: &Value, notes: &mut Vec<String>) -> Vec<Throttle> 
         for wanted in list(&host[key]) {
             let path = text(&wanted["Path"]).unwrap_or_default();
             match device(Path::new(path), Path::new(path)).filter(|found| found.kind == 'b') {
+                // Only the scheduler BFQ weighs, and the kernel refuses the others' devices (block/bfq-cgroup.c).
+                Some(Device { major, minor, .. }) if what == Throttled::Weight && !weighs(major, minor) => {
+                    notes.push(format!("the scheduler of '{path}' keeps no weights: its weight is discarded"));
+                }
                 Some(Device { major, minor, .. }) => {
                     out.push(Throttle { major, minor, what, value: wanted[number].as_u64().unwrap_or(0) })
                 }

@@ -39,7 +39,11 @@ pub(super) fn mounts(
         out.push(tmpfs(&destination, &options));
     }
     out.extend(list(&host["Mounts"]).filter(|mount| text(&mount["Type"]) == Some("tmpfs")).map(memory));
-    // One mount a place: the container's own instead of the default.
+    // One mount a place: memory that was asked for instead of the container's own (moby v20.10.24 daemon/volumes_unix.go
+    // setupMounts), that instead of the default.
+    let is_memory =
+        |place: &Path| host["Tmpfs"].as_object().is_some_and(|map| map.keys().any(|key| Path::new(key) == place));
+    let own: Vec<Mount> = own.into_iter().filter(|mount| !is_memory(&mount.destination)).collect();
     out.retain(|mount| own.iter().all(|other| other.destination != mount.destination));
     out.extend(own);
     match out.iter().find(|mount| !matches!(mount.source, MountSource::Proc) && hides_processes(&mount.destination)) {
@@ -123,7 +127,8 @@ pub(super) fn tmpfs(destination: &str, options: &str) -> Mount {
     let (mut size, mut mode, mut rest) = (None, None, Vec::new());
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
-            Some(("size", text)) => size = bytes(text),
+            // A share of the host's memory, `10%`, is the kernel's to read.
+            Some(("size", text)) if bytes(text).is_some() => size = bytes(text),
             Some(("mode", text)) => mode = u32::from_str_radix(text, 8).ok(),
             _ => rest.push(option.to_string()),
         }

@@ -123,9 +123,9 @@ fn cannot(program: &str, facts: &Facts, errno: Errno) -> Refusal {
             program,
             format!("no such file or directory: '{program}' is there, its interpreter or loader is not"),
         ),
-        Errno::NOENT | Errno::NOTDIR => {
-            Refusal::exec(127, program, format!("stat {program}: no such file or directory"))
-        }
+        Errno::NOENT => Refusal::exec(127, program, format!("stat {program}: no such file or directory")),
+        // Docker's client tells 126 and 127 from the texts of other errors, and has 125 for this one.
+        Errno::NOTDIR => Refusal::setup(format!("exec: \"{program}\""), format!("stat {program}: not a directory")),
         Errno::ACCESS if facts.is_directory => Refusal::exec(126, program, "is a directory: permission denied"),
         Errno::NOEXEC => Refusal::exec(126, program, "exec format error"),
         _ => Refusal::exec(126, program, super::in_words(&errno.into())),

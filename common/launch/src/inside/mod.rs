@@ -3,6 +3,7 @@
 //! In order: [`root`] (pivot first), [`mounts`] (then mount, everything by handle), [`identity`] (who it is), [`exec`].
 //! Nothing of the image is ever reached through a path of the host: once the root is in place, the host is gone.
 
+pub mod devices;
 pub mod exec;
 pub mod identity;
 pub mod mounts;
@@ -84,7 +85,7 @@ pub(crate) fn in_words(error: &io::Error) -> String {
 pub struct Taken {
     root: OwnedFd,
     sources: Vec<Option<mounts::Opened>>,
-    devices: mounts::Devices,
+    devices: devices::Devices,
 }
 
 impl Taken {
@@ -93,7 +94,7 @@ impl Taken {
         Ok(Taken {
             root: root::joined(&spec.root, users)?,
             sources: mounts::open_sources(&spec.mounts, scratch)?,
-            devices: mounts::open_devices(&spec.devices, Some(users))?,
+            devices: devices::open(&spec.devices, Some(users))?,
         })
     }
 }
@@ -138,7 +139,7 @@ fn build(spec: &Spec, streams: Streams, scratch: &Path, mut go: File, taken: Opt
         None => {
             let mut sources = mounts::open_sources(&spec.mounts, scratch)?;
             mounts::open_views(&spec.mounts, &mut sources)?;
-            let devices = mounts::open_devices(&spec.devices, None)?;
+            let devices = devices::open(&spec.devices, None)?;
             root::pivot(&spec.root, scratch)?;
             mounts::mount_all(spec, sources, devices)?
         }

@@ -12,9 +12,10 @@ use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
+use super::devices::{self, Devices};
 use super::root::{self, READ_ONLY};
 use super::{Refusal, Step};
-use crate::spec::{Device, Mount, MountSource, Propagation, Spec, Users};
+use crate::spec::{Mount, MountSource, Propagation, Spec};
 use crate::{init, sys};
 
 /// What mounts of the kernel's own files have.
@@ -33,7 +34,14 @@ pub fn open_sources(mounts: &[Mount], scratch: &Path) -> Result<Vec<Option<Opene
     let mut all = Vec::new();
     for mount in mounts {
         let opened = match &mount.source {
-            MountSource::Bind { path } => Some(open_bind(path)?),
+            MountSource::Bind { path } => {
+                refuse_lonely(path, mount)?;
+                Some(open_bind(path)?)
+            }
+            MountSource::BindAlone { path } => {
+                refuse_lonely(path, mount)?;
+                Some(open_tree(path, OpenTreeFlags::empty())?)
+            }
             MountSource::BindOverlay { path } => Some(open_covered(path)?),
             MountSource::Inside { namespace, path } => Some(open_inside(namespace, path)?),
             MountSource::Init => Some(open_bind(&scratch.join(init::NAME))?),
@@ -64,8 +72,12 @@ pub fn open_views(mounts: &[Mount], sources: &mut [Option<Opened>]) -> Result<()
 }
 
 fn open_bind(path: &Path) -> Result<Opened, Refusal> {
+    open_tree(path, OpenTreeFlags::AT_RECURSIVE)
+}
+
+fn open_tree(path: &Path, how: OpenTreeFlags) -> Result<Opened, Refusal> {
     let step = format!("cannot take '{}' of the host", path.display());
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | how;
     let tree = mount::open_tree(fs::CWD, path, flags).step(&step)?;
     let is_dir = is_directory(tree.as_fd()).step(&step)?;
     Ok(Opened { tree, is_dir })
@@ -80,6 +92,30 @@ fn open_inside(namespace: &Path, path: &Path) -> Result<Opened, Refusal> {
     let opened = open_bind(path);
     sys::setns(own.as_fd(), libc::CLONE_NEWNS).step(&step)?;
     opened
+}
+
+/// What the host has mounted for itself alone cannot spread (moby v20.10.24 daemon/oci_linux.go ensureShared, ensureSharedOrSlave).
+fn refuse_lonely(path: &Path, mount: &Mount) -> Result<(), Refusal> {
+    let (groups, what): (&[&str], _) = match mount.propagation {
+        Propagation::Private => return Ok(()),
+        Propagation::Slave => (&["shared:", "master:"], "a shared or slave mount"),
+        Propagation::Shared => (&["shared:"], "a shared mount"),
+    };
+    let step = format!("cannot let '{}' spread", mount.destination.display());
+    let place = fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(&step)?;
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}")).step(&step);
+    let about = read(&format!("fdinfo/{}", place.as_raw_fd()))?;
+    let own = about.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or_default().trim();
+    let all = read("mountinfo")?;
+    let fields = all.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| fields[0] == own);
+    let fields = fields.unwrap_or_default();
+    // Between the options, which are the sixth, and a dash.
+    let mut own_groups = fields.iter().skip(6).take_while(|field| **field != "-");
+    if own_groups.any(|field| groups.iter().any(|group| field.starts_with(group))) {
+        return Ok(());
+    }
+    let point = fields.get(4).copied().unwrap_or_default();
+    Err(Refusal::setup(step, format!("path {} is mounted on {point} but it is not {what}", path.display())))
 }
 
 /// Whether mounts below it are seen on the other side. A shared one stays in the host's own group.
@@ -119,7 +155,7 @@ fn open_covered(path: &Path) -> Result<Opened, Refusal> {
 
 /// Mounts everything but what needs the cgroup, and makes `/dev`. Returns a handle on a null device that is surely ours.
 pub fn mount_all(spec: &Spec, sources: Vec<Option<Opened>>, devices: Devices) -> Result<OwnedFd, Refusal> {
-    make_dev(spec, devices)?;
+    devices::make(spec, devices)?;
     let null = fs::open("/dev/null", OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).step("cannot open '/dev/null'")?;
     mount_sources(&spec.mounts, sources)?;
     Ok(null)
@@ -158,6 +194,7 @@ fn mount_one(mount: &Mount, source: Option<Opened>) -> Result<(), Errno> {
         (MountSource::Cgroup, _) => (new_mount("cgroup2", &[], PLAIN)?, true),
         (
             MountSource::Bind { .. }
+            | MountSource::BindAlone { .. }
             | MountSource::BindOverlay { .. }
             | MountSource::Inside { .. }
             | MountSource::Init
@@ -189,7 +226,7 @@ fn mode_of(path: &Path) -> Option<u32> {
     is_dir.then_some(stat.st_mode & 0o7777)
 }
 
-fn tmpfs(size: Option<u64>, mode: u32, options: &[String]) -> Result<OwnedFd, Errno> {
+pub(super) fn tmpfs(size: Option<u64>, mode: u32, options: &[String]) -> Result<OwnedFd, Errno> {
     let size = size.map(|bytes| bytes.to_string()).unwrap_or_default();
     let mode = format!("{mode:o}");
     let mut set = vec![("mode", mode.as_str())];
@@ -205,6 +242,13 @@ fn tmpfs(size: Option<u64>, mode: u32, options: &[String]) -> Result<OwnedFd, Er
             "dev" => attributes.remove(MountAttrFlags::MOUNT_ATTR_NODEV),
             "ro" => attributes.insert(MountAttrFlags::MOUNT_ATTR_RDONLY),
             "rw" | "nosuid" | "nodev" | "noexec" => {}
+            "noatime" => attributes.insert(MountAttrFlags::MOUNT_ATTR_NOATIME),
+            "nodiratime" => attributes.insert(MountAttrFlags::MOUNT_ATTR_NODIRATIME),
+            "strictatime" => attributes.insert(MountAttrFlags::MOUNT_ATTR_STRICTATIME),
+            // What memory is anyway, or has no use for: nothing is mounted below it, nothing is written back.
+            "defaults" | "relatime" | "atime" | "diratime" | "norelatime" | "nostrictatime" | "async" | "sync"
+            | "dirsync" | "mand" | "nomand" | "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared"
+            | "unbindable" | "runbindable" | "bind" | "rbind" | "remount" => {}
             other => set.push(other.split_once('=').unwrap_or((other, ""))),
         }
     }
@@ -233,13 +277,13 @@ fn set_up(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, Errno> {
     Ok(fs)
 }
 
-fn attach(tree: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn attach(tree: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     mount::move_mount(tree.as_fd(), "", target.as_fd(), "", flags)
 }
 
 /// A directory at the top of the root that must be a directory, not a link to one; made where missing.
-fn own_directory(path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn own_directory(path: &Path) -> Result<OwnedFd, Errno> {
     match fs::mkdir(path, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno),
@@ -255,7 +299,7 @@ fn own_directory(path: &Path) -> Result<OwnedFd, Errno> {
 
 /// What a mount goes onto: a directory or a file, made with all above it where missing. Links of the image are
 /// followed inside the image, which is all there is.
-fn target(path: &Path, is_dir: bool) -> Result<OwnedFd, Errno> {
+pub(super) fn target(path: &Path, is_dir: bool) -> Result<OwnedFd, Errno> {
     let mut at = inside(c"/".to_bytes())?;
     let parts: Vec<&OsStr> = path.iter().filter(|part| *part != OsStr::new("/")).collect();
     let Some((last, above)) = parts.split_last() else { return Err(Errno::INVAL) };
@@ -302,88 +346,7 @@ fn is_directory(fd: BorrowedFd) -> Result<bool, Errno> {
     Ok(fs::FileType::from_raw_mode(stat.st_mode) == fs::FileType::Directory)
 }
 
-// /dev ---------------------------------------------------------------------------------------------------------------
-
-/// Docker's own links in `/dev` (runc v1.1.5 libcontainer/rootfs_linux.go setupDevSymlinks, setupPtmx).
-const LINKS: [(&str, &str); 5] = [
-    ("/proc/self/fd", "/dev/fd"),
-    ("/proc/self/fd/0", "/dev/stdin"),
-    ("/proc/self/fd/1", "/dev/stdout"),
-    ("/proc/self/fd/2", "/dev/stderr"),
-    ("pts/ptmx", "/dev/ptmx"),
-];
-
-/// Where device nodes come from: `None` for making them, else those of the host, in the spec's order.
-pub type Devices = Option<Vec<OwnedFd>>;
-
-/// Takes the host's device nodes where none can be made: outside of the first user namespace nobody may make one.
-pub fn open_devices(devices: &[Device], users: Option<Users>) -> Result<Devices, Refusal> {
-    if userns::is_first() && users.is_none() {
-        return Ok(None);
-    }
-    devices.iter().map(open_device).collect::<Result<Vec<_>, _>>().map(Some)
-}
-
-fn open_device(device: &Device) -> Result<OwnedFd, Refusal> {
-    let step = format!("cannot take the device '{}' of the host", device.path.display());
-    let place = [device.path.clone(), hosts_own(device)].into_iter().find(|place| is_it(place, device));
-    let Some(place) = place else { return Err(Refusal::setup(step, "it is not there")) };
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = mount::open_tree(fs::CWD, &place, flags).step(&step)?;
-    // Looked at once more: what is mounted is what was opened, not what has the name.
-    let stat = fs::statat(&tree, "", AtFlags::EMPTY_PATH).step(&step)?;
-    if is_of(&stat, device) { Ok(tree) } else { Err(Refusal::setup(step, "it was changed meanwhile")) }
-}
-
-/// Where the host has a device: by its numbers, in `/sys/dev`.
-fn hosts_own(device: &Device) -> PathBuf {
-    let folder = if device.kind == 'b' { "block" } else { "char" };
-    let path = format!("/sys/dev/{folder}/{}:{}/uevent", device.major, device.minor);
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    Path::new("/dev").join(text.lines().find_map(|line| line.strip_prefix("DEVNAME=")).unwrap_or_default())
-}
-
-fn is_it(place: &Path, device: &Device) -> bool {
-    fs::statat(fs::CWD, place, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_of(&stat, device))
-}
-
-fn is_of(stat: &fs::Stat, device: &Device) -> bool {
-    let kind = if device.kind == 'b' { fs::FileType::BlockDevice } else { fs::FileType::CharacterDevice };
-    fs::FileType::from_raw_mode(stat.st_mode) == kind && stat.st_rdev == fs::makedev(device.major, device.minor)
-}
-
-fn make_dev(spec: &Spec, devices: Devices) -> Result<(), Refusal> {
-    let step = "cannot make '/dev'";
-    let memory = tmpfs(Some(65_536 * 1024), 0o755, &["exec".into(), "dev".into()]).step(step)?;
-    attach(&memory, &own_directory(Path::new("/dev")).step(step)?).step(step)?;
-    let mut trees = devices.map(Vec::into_iter);
-    for device in &spec.devices {
-        let made = match trees.as_mut().and_then(Iterator::next) {
-            Some(tree) => target(&device.path, false).and_then(|at| attach(&tree, &at)),
-            None => make_node(device),
-        };
-        made.step(&format!("cannot make the device '{}'", device.path.display()))?;
-    }
-    for (to, link) in LINKS {
-        fs::symlink(to, link).step(step)?;
-    }
-    if fs::access("/proc/kcore", fs::Access::EXISTS).is_ok() {
-        fs::symlink("/proc/kcore", "/dev/core").step(step)?;
-    }
-    Ok(())
-}
-
-fn make_node(device: &Device) -> Result<(), Errno> {
-    if let Some(folder) = device.path.parent().filter(|folder| *folder != Path::new("/dev")) {
-        target(folder, true)?;
-    }
-    let kind = if device.kind == 'b' { fs::FileType::BlockDevice } else { fs::FileType::CharacterDevice };
-    let number = fs::makedev(device.major, device.minor);
-    fs::mknodat(fs::CWD, &device.path, kind, Mode::from_raw_mode(device.mode), number)?;
-    fs::chmod(&device.path, Mode::from_raw_mode(device.mode))?;
-    let (uid, gid) = (fs::Uid::from_raw(device.uid), fs::Gid::from_raw(device.gid));
-    fs::chownat(fs::CWD, &device.path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-}
+// Terminals -----------------------------------------------------------------------------------------------------------
 
 /// Opens a terminal of the container's own `/dev/pts`: the launcher's end, and the program's.
 pub fn open_terminal() -> Result<(OwnedFd, OwnedFd), Refusal> {
