@@ -34,6 +34,7 @@ pub fn run(args: &Args, container: &str, path: &[u8]) -> Result<Outcome> {
     layout::docker_content::write::Writer::may_open(&root)?;
     let mut unseen = Vec::new();
     let tree = Tree::new(Host::open(&root)?, &container, Some(Path::new("/")), &mut unseen)?;
+    let path = &followed(&tree, path)?[..];
     let there = tree.resolve(path, true)?.map(|(_, kind)| matches!(kind, Kind::Directory));
     // A file is not where a directory is meant.
     let there = there.filter(|is_dir| *is_dir || !asserts_directory(path));
@@ -67,6 +68,24 @@ pub fn run(args: &Args, container: &str, path: &[u8]) -> Result<Outcome> {
     let record = begin::raw(&root.join("containers").join(container.id.as_str()))?;
     events::tell(&root, &record, "extract-to-dir", &[]);
     Ok(Outcome::done())
+}
+
+/// A file goes to where a link of its name leads, whether something is there or not (docker/cli v28
+/// cli/command/container/cp.go copyToContainer).
+fn followed(tree: &Tree, path: &[u8]) -> Result<Vec<u8>> {
+    if asserts_directory(path) {
+        return Ok(path.to_vec());
+    }
+    match (tree.resolve(path, true)?, tree.resolve(path, false)?) {
+        (Some((at, kind)), _) if !matches!(kind, Kind::Directory) => Ok([b"/", at.as_bytes()].concat()),
+        (None, Some((_, Kind::Symlink { target }))) if target.starts_with(b"/") => Ok(target.to_vec()),
+        (None, Some((link, Kind::Symlink { target }))) => {
+            let name = link.as_bytes().iter().rev().take_while(|&&byte| byte != b'/').count();
+            let above = &link.as_bytes()[..link.as_bytes().len() - name];
+            Ok([b"/", above, &target].concat())
+        }
+        _ => Ok(path.to_vec()),
+    }
 }
 
 fn refuse(host: &Host, container: &Container) -> Result<()> {
