@@ -3,7 +3,6 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail};
-use host::Host;
 use lifecycle::end::{self, Living};
 use lifecycle::{client, events};
 
@@ -25,17 +24,14 @@ impl Plan {
     /// Finds the container; refuses one that does not run, in docker's words.
     pub fn new(args: &Args) -> Result<Plan> {
         let root = args.root.path();
-        lifecycle::sweep::all(&cli::note);
-        let host = Host::open(&root)?;
-        let (container, _) = host.container(&args.container)?;
-        let Some(living) = end::living(&root, &container.id)? else {
+        let (_, container, living) = end::named(&root, &args.container, &cli::note)?;
+        let Some(living) = living else {
             bail!("You cannot attach to a stopped container, start it first");
         };
-        let state = &living.record["State"];
-        if state["Paused"] == true {
+        if living.is_halted() {
             bail!("You cannot attach to a paused container, unpause it first");
         }
-        if state["Restarting"] == true {
+        if living.record["State"]["Restarting"] == true {
             bail!("You cannot attach to a restarting container, wait until it is running");
         }
         let terminal = living.record["Config"]["Tty"] == true;

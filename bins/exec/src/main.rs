@@ -7,12 +7,19 @@ mod run;
 use std::process::ExitCode;
 
 use args::Args;
+use cli::Outcome;
+use lifecycle::LifeError;
 use plan::Plan;
 
 fn main() -> ExitCode {
     cli::run("exec", |args: Args| {
         userns::enter()?;
-        let plan = Plan::new(&args)?;
-        run::run(plan)
+        match Plan::new(&args) {
+            // Nobody of that name is found by what would have run it.
+            Err(error) if matches!(error.downcast_ref(), Some(LifeError::Record(_))) => {
+                Ok(Outcome::not_done(error).with_status(126))
+            }
+            plan => run::run(plan?),
+        }
     })
 }

@@ -1,7 +1,6 @@
 //! What will be executed, in which process's world; refused where the container does not run.
 
 use anyhow::{Result, bail};
-use host::Host;
 use launch::cgroup::Cgroup;
 use launch::spec::Process;
 use lifecycle::end;
@@ -30,16 +29,12 @@ impl Plan {
     /// Resolves what was typed.
     pub fn new(args: &Args) -> Result<Plan> {
         let root = args.root.path();
-        lifecycle::sweep::all(&cli::note);
-        let host = Host::open(&root)?;
-        let (container, _) = host.container(&args.container)?;
-        let Some(living) = end::living(&root, &container.id)? else {
-            bail!("container {} is not running", container.id)
-        };
-        if living.record["State"]["Paused"].as_bool().unwrap_or(false) {
+        let (host, container, living) = end::named(&root, &args.container, &cli::note)?;
+        let Some(living) = living else { bail!("Container {} is not running", container.id) };
+        if living.is_halted() {
             bail!("Container {} is paused, unpause the container before exec", args.container);
         }
-        if args.tty && args.interactive && !rustix::termios::isatty(rustix::stdio::stdin()) {
+        if args.tty && args.interactive && !args.detach && !rustix::termios::isatty(rustix::stdio::stdin()) {
             bail!("the input device is not a TTY");
         }
         let (mut inspect, _) = layout::inspect_container(host.root(), host.stores(), &container);

@@ -24,7 +24,8 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
     let handle = match launch::join::join(plan.pid, &mut plan.cgroup, &plan.process, streams) {
         Ok(handle) => handle,
         Err(error) => {
-            let status = error.status();
+            // What keeps a command from a running container is 126 for docker, and 127 where there is none of its name.
+            let status = error.status().max(126);
             return Ok(Outcome::not_done(error.into()).with_status(status));
         }
     };

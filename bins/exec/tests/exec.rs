@@ -29,7 +29,7 @@ fn exit_statuses_are_dockers() {
     }
     let id = home.inspect("web", "{{.Id}}");
     home.ok("stop", &["-t", "0", "web"]);
-    assert_eq!(home.refused("exec", &["web", "true"]), (1, format!("container {id} is not running")));
+    assert_eq!(home.refused("exec", &["web", "true"]), (1, format!("Container {id} is not running")));
 }
 
 #[test]

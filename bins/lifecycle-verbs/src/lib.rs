@@ -22,6 +22,13 @@ pub struct Containers {
     names: Vec<String>,
 }
 
+impl Containers {
+    /// Whether more than one is named.
+    pub fn are_several(&self) -> bool {
+        self.names.len() > 1
+    }
+}
+
 /// How a container is ended.
 #[derive(clap::Args, Debug)]
 pub struct Ending {
@@ -75,6 +82,6 @@ fn find(root: &Path, name: &str) -> Result<Id> {
 }
 
 /// A signal by docker's spellings, for flags.
-pub fn signal(text: &str) -> Result<i32, String> {
+fn signal(text: &str) -> Result<i32, String> {
     launch::docker::signal(text).ok_or_else(|| format!("invalid signal: {text}"))
 }

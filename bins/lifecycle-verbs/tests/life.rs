@@ -55,11 +55,11 @@ fn signals_go_by_all_their_names() {
         assert_eq!(home.ok("kill", &["-s", name, "all"]), "all");
         log(text);
     }
-    assert!(home.refused("kill", &["-s", "NOSUCH", "all"]).1.contains("invalid signal: NOSUCH"));
+    assert!(home.refused("kill", &["-s", "NOSUCH", "all"]).1.contains("Invalid signal: NOSUCH"));
     home.ok("kill", &["all"]);
     assert_eq!(home.inspect("all", STATE), "exited 137");
     let id = home.inspect("all", "{{.Id}}");
-    assert_eq!(home.refused("kill", &["all"]), (1, format!("container {id} is not running")));
+    assert_eq!(home.refused("kill", &["all"]), (1, format!("Container {id} is not running")));
     assert_eq!(home.refused("kill", &["nosuch"]).0, 1);
 }
 
@@ -112,6 +112,8 @@ fn a_halted_container_does_nothing() {
     started(&home, "busy", &[], &["sh", "-c", "while :; do echo .; sleep 0.02; done"]);
     assert_eq!(home.ok("pause", &["busy"]), "busy");
     assert_eq!(home.inspect("busy", "{{.State.Status}}"), "paused");
+    let id = home.inspect("busy", "{{.Id}}");
+    assert_eq!(home.refused("pause", &["busy"]), (1, format!("Container {id} is already paused")));
     std::thread::sleep(Duration::from_millis(100));
     let before = home.ok("logs", &["busy"]);
     std::thread::sleep(Duration::from_millis(300));
@@ -121,6 +123,8 @@ fn a_halted_container_does_nothing() {
         (1, "Container busy is paused, unpause the container before exec".to_string())
     );
     assert_eq!(home.ok("unpause", &["busy"]), "busy");
+    assert_eq!(home.refused("unpause", &["busy"]), (1, format!("Container {id} is not paused")));
+    assert_eq!(home.refused("kill", &["-s", "LOUD", "busy"]), (1, "Invalid signal: LOUD".to_string()));
     std::thread::sleep(Duration::from_millis(200));
     assert_ne!(home.ok("logs", &["busy"]), before);
     home.ok("pause", &["busy"]);

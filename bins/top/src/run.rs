@@ -5,7 +5,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use cli::Outcome;
-use host::Host;
 use launch::cgroup::Cgroup;
 use lifecycle::end;
 
@@ -15,10 +14,8 @@ use crate::table;
 /// Shows the processes, in `ps`'s columns.
 pub fn run(args: &Args) -> Result<Outcome> {
     let root = args.root.path();
-    lifecycle::sweep::all(&cli::note);
-    let host = Host::open(&root)?;
-    let (container, _) = host.container(&args.container)?;
-    let Some(living) = end::living(&root, &container.id)? else {
+    let (_, container, living) = end::named(&root, &args.container, &cli::note)?;
+    let Some(living) = living else {
         bail!("Container {} is not running", container.id);
     };
     if living.record["State"]["Restarting"] == true {
@@ -57,7 +54,12 @@ fn list(options: &[String]) -> Result<String> {
     let words = options.iter().flat_map(|option| option.split_whitespace());
     let out = Command::new(program()).args(words).output().context("cannot run the host's ps")?;
     if !out.status.success() {
-        bail!("Error running ps: {}", String::from_utf8_lossy(&out.stderr).trim());
+        // One line of it, as docker shows it; the rest is how ps is used.
+        let said = String::from_utf8_lossy(&out.stderr);
+        match said.trim().lines().next() {
+            Some(why) => bail!("ps: {why}"),
+            None => bail!("ps: {}", out.status),
+        }
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }

@@ -4,7 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use model::Id;
+use host::Host;
+use model::{Container, Id};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
@@ -21,6 +22,16 @@ pub struct Living {
     pub record: Value,
 }
 
+/// A container by its name, once what was left on this machine is swept, and its first process where it runs. `say` hears of
+/// what was swept. This process must have one thread.
+pub fn named(root: &Path, name: &str, say: &dyn Fn(&str)) -> Result<(Host, Container, Option<Living>), LifeError> {
+    sweep::all(say);
+    let host = Host::open(root)?;
+    let (container, _) = host.container(name)?;
+    let living = living(root, &container.id)?;
+    Ok((host, container, living))
+}
+
 /// The living process of a container of the root; `None` where it does not run.
 pub fn living(root: &Path, id: &Id) -> Result<Option<Living>, LifeError> {
     let record = begin::raw(&root.join("containers").join(id.as_str()))?;
@@ -34,6 +45,11 @@ pub fn living(root: &Path, id: &Id) -> Result<Option<Living>, LifeError> {
 }
 
 impl Living {
+    /// Whether it is halted, by its record.
+    pub fn is_halted(&self) -> bool {
+        self.record["State"]["Paused"] == true
+    }
+
     /// Sends it a signal; one that has just ended needs none.
     pub fn signal(&self, number: i32) -> Result<(), LifeError> {
         let signal = Signal::from_named_raw(number)
@@ -128,7 +144,7 @@ pub fn beside(pid: i32) -> Vec<i32> {
 
 /// Lets a halted container go on, so that it can take a signal.
 fn thaw(root: &Path, id: &Id, living: &Living) -> Result<(), LifeError> {
-    if living.record["State"]["Paused"] == true { freeze(root, id, false).map(drop) } else { Ok(()) }
+    if living.is_halted() { freeze(root, id, false).map(drop) } else { Ok(()) }
 }
 
 /// Ends a container at once, which is then to be removed. One that does not run is none to end.

@@ -51,11 +51,23 @@ pub enum LifeError {
     #[error("container {0} runs already, or is just being started")]
     Attended(String),
     /// It does not run; the text is docker's.
-    #[error("container {0} is not running")]
+    #[error("Container {0} is not running")]
     NotRunning(String),
+    /// It is halted already; the text is docker's.
+    #[error("Container {0} is already paused")]
+    Paused(String),
+    /// It is not halted; the text is docker's.
+    #[error("Container {0} is not paused")]
+    NotPaused(String),
+    /// Not a signal; the text is docker's.
+    #[error("Invalid signal: {0}")]
+    Signal(String),
     /// No network of the root has this name; the text is docker's.
     #[error("network {0} not found")]
     NoNetwork(String),
+    /// The data root cannot be read.
+    #[error(transparent)]
+    Open(#[from] host::OpenError),
     /// A container of the root is not there, or not whole.
     #[error(transparent)]
     Lookup(#[from] host::LookupError),

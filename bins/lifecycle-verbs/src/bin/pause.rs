@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     cli::run("pause", |args: Args| {
         each(&args.containers, |root, id, name| match end::living(root, id)? {
             None => Err(LifeError::NotRunning(id.to_string())),
+            Some(living) if living.is_halted() => Err(LifeError::Paused(id.to_string())),
             Some(_) if end::freeze(root, id, true)? => Ok(name.to_string()),
             Some(_) => Err(LifeError::NoFreezer),
         })

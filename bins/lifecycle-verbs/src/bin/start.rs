@@ -39,6 +39,9 @@ fn main() -> ExitCode {
         if args.checkpoint.is_some() || args.checkpoint_dir.is_some() {
             bail!("checkpoints cannot be restored: without --checkpoint the container starts anew");
         }
+        if args.containers.are_several() && (args.attach || args.interactive) {
+            bail!("you cannot start and attach multiple containers at once");
+        }
         let outcome = each(&args.containers, |root, id, name| {
             if end::living(root, id)?.is_some() {
                 return Ok(name.to_string());

@@ -15,7 +15,8 @@ struct Args {
 fn main() -> ExitCode {
     cli::run("unpause", |args: Args| {
         each(&args.containers, |root, id, name| match end::living(root, id)? {
-            None => Err(LifeError::NotRunning(id.to_string())),
+            Some(living) if !living.is_halted() => Err(LifeError::NotPaused(id.to_string())),
+            None => Err(LifeError::NotPaused(id.to_string())),
             Some(_) if end::freeze(root, id, false)? => Ok(name.to_string()),
             Some(_) => Err(LifeError::NoFreezer),
         })
