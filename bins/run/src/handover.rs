@@ -74,10 +74,9 @@ impl Other<'_> {
     }
 
     fn create(&self, mut command: Command) -> Result<i32, LifeError> {
-        let status = command
-            .arg(self.id)
-            .status()
-            .map_err(|error| LifeError::Mount(format!("unknown or invalid runtime name: {}: {error}", self.runtime)))?;
+        let status = command.arg(self.id).status().map_err(|error| {
+            LifeError::Mount(format!("unknown or invalid runtime name: {}: {}", self.runtime, error.kind()))
+        })?;
         if !status.success() {
             return Err(self.why());
         }

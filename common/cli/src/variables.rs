@@ -4,24 +4,29 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// Those of files, then those typed. A bare name takes this program's own value, and stays bare without one.
+/// Those of files, then those typed. A bare name takes this program's own value; without one it says nothing in a file
+/// (docker/cli v28 pkg/kvfile/kvfile.go), and stays bare where it was typed.
 pub fn read(files: &[PathBuf], typed: &[String]) -> Result<Vec<String>> {
-    let own = |text: &String| match std::env::var(text) {
-        Ok(value) if !text.contains('=') => format!("{text}={value}"),
-        _ => text.clone(),
-    };
-    let mut all = Vec::new();
-    for text in lines(files)?.iter().chain(typed) {
+    let own = |name: &str| std::env::var(name).ok().map(|value| format!("{name}={value}"));
+    let mut all: Vec<String> =
+        lines(files)?.into_iter().filter_map(|line| if line.contains('=') { Some(line) } else { own(&line) }).collect();
+    for text in typed {
         if text.is_empty() || text.starts_with('=') {
             bail!("invalid argument \"{text}\" for \"-e, --env\" flag: invalid environment variable: {text}");
         }
-        all.push(own(text));
+        let bare = !text.contains('=');
+        all.push(own(text).filter(|_| bare).unwrap_or_else(|| text.clone()));
     }
     Ok(all)
 }
 
+/// Those of files that have a value: a bare name is no label (docker/cli v28 opts/parse.go ReadKVStrings).
+pub fn pairs(files: &[PathBuf]) -> Result<Vec<String>> {
+    Ok(lines(files)?.into_iter().filter(|line| line.contains('=')).collect())
+}
+
 /// The lines of `--env-file` and `--label-file`: empty ones and comments are none (docker/cli v28 pkg/kvfile/kvfile.go).
-pub fn lines(files: &[PathBuf]) -> Result<Vec<String>> {
+fn lines(files: &[PathBuf]) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;

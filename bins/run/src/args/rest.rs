@@ -15,9 +15,6 @@ pub struct RestArgs {
     /// Container isolation technology
     #[arg(long, value_name = "string", help_heading = NOT_DONE)]
     pub isolation: Option<String>,
-    /// Set platform if server is multi-platform capable
-    #[arg(long, value_name = "string", help_heading = NOT_DONE)]
-    pub platform: Option<String>,
     /// Container IPv4/IPv6 link-local addresses
     #[arg(long, value_name = "list", help_heading = NOT_DONE)]
     pub link_local_ip: Vec<String>,
@@ -42,6 +39,9 @@ pub struct RestArgs {
     /// Options of LXC, which docker had until 1.9
     #[arg(long, value_name = "list", help_heading = NOT_DONE)]
     pub lxc_conf: Vec<String>,
+    /// Refuse an image of another platform
+    #[arg(long, value_name = "string")]
+    pub platform: Option<String>,
     /// Suppress the pull output: there is none
     #[arg(short, long)]
     pub quiet: bool,

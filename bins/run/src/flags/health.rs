@@ -21,7 +21,10 @@ pub fn healthcheck(args: &HealthArgs, base: &Value) -> Result<Value> {
         if any {
             bail!("--no-healthcheck conflicts with --health-* options");
         }
-        return Ok(json!({"Test": ["NONE"]}));
+        // The image's other words stay beside it, as in docker's merge.
+        let mut check = base.as_object().cloned().unwrap_or_default();
+        check.insert("Test".into(), json!(["NONE"]));
+        return Ok(Value::Object(check));
     }
     if !any {
         return Ok(base.clone());

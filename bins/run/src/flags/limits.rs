@@ -14,6 +14,11 @@ pub fn limits(args: &LimitArgs, rest: &RestArgs) -> Result<Map<String, Value>> {
     if args.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
         bail!("Range of blkio weight is from 10 to 1000");
     }
+    if let Some(shares) = args.cpu_shares.filter(|shares| *shares < 0) {
+        bail!("invalid CPU shares ({shares}): value must be a positive integer");
+    }
+    numbers(&args.cpuset_cpus, "cpus", "CPUs", "/sys/devices/system/cpu/online")?;
+    numbers(&args.cpuset_mems, "mems", "memory nodes", "/sys/devices/system/node/online")?;
     if let Some(score) = args.oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
         bail!("Invalid value {score}, range for oom score adj is [-1000, 1000]");
     }
@@ -99,6 +104,27 @@ fn processors(args: &LimitArgs) -> Result<()> {
     Ok(())
 }
 
+/// `0-2,5`: refused where it cannot be read, or asks for what this host does not have.
+fn numbers(typed: &Option<String>, what: &str, things: &str, there: &str) -> Result<()> {
+    let Some(typed) = typed.as_deref().filter(|typed| !typed.is_empty()) else { return Ok(()) };
+    let wanted = ranges(typed).with_context(|| format!("Invalid value {typed} for cpuset {what}"))?;
+    let Ok(text) = std::fs::read_to_string(there) else { return Ok(()) };
+    let has = ranges(text.trim()).unwrap_or_default();
+    if !wanted.iter().all(|(from, to)| has.iter().any(|(first, last)| first <= from && to <= last)) {
+        bail!("Requested {things} are not available - requested {typed}, available: {}", text.trim());
+    }
+    Ok(())
+}
+
+fn ranges(text: &str) -> Option<Vec<(u32, u32)>> {
+    let one = |range: &str| {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let pair = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+        (pair.0 <= pair.1).then_some(pair)
+    };
+    text.split(',').map(one).collect()
+}
+
 /// `/dev/sda:1mb`, `/dev/sda:200`.
 fn throttles(list: &[String], flag: &str, key: &str) -> Result<Vec<Value>> {
     list.iter()
@@ -107,7 +133,17 @@ fn throttles(list: &[String], flag: &str, key: &str) -> Result<Vec<Value>> {
             if !path.starts_with("/dev/") {
                 bail!("bad format for device path: {text}");
             }
-            Ok(json!({"Path": path, key: size(value, flag)?}))
+            if !std::path::Path::new(path).exists() {
+                bail!("stat {path}: no such file or directory");
+            }
+            let value = size(value, flag)?;
+            if key == "Weight" && value != 0 && !(10..=1000).contains(&value) {
+                bail!("invalid argument \"{text}\" for \"{flag}\" flag: invalid weight for device: {text}");
+            }
+            if value < 0 {
+                bail!("invalid argument \"{text}\" for \"{flag}\" flag: invalid rate for device: {text}");
+            }
+            Ok(json!({"Path": path, key: value}))
         })
         .collect()
 }

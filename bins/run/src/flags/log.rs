@@ -52,16 +52,24 @@ pub fn config(args: &LifeArgs) -> Result<Value> {
 
 /// What the writer of the log could not use later.
 fn check(key: &str, value: &str, args: &LifeArgs) -> Result<()> {
+    let asked = |key: &str| {
+        args.log_opt.iter().any(|option| option.split_once('=').is_some_and(|(own, value)| own == key && value != "1"))
+    };
     match key {
-        "max-size" if value != "-1" && launch::docker::bytes(value).is_none_or(|size| size == 0) => {
+        "max-size" if launch::docker::bytes(value).is_none_or(|size| size == 0) => {
             bail!("invalid value for max-size: '{value}'")
         }
         "max-file" if value.parse::<u64>().is_ok_and(|most| most < 1) => bail!("max-file cannot be less than 1"),
         "max-file" if value.parse::<u64>().is_err() => bail!("invalid value for max-file: '{value}'"),
-        "max-file" if !args.log_opt.iter().any(|option| option.starts_with("max-size=")) && !value.eq("1") => {
-            bail!("max-size must be set to a value greater than 0 when max-file is set")
-        }
         "compress" if super::text::truth(value).is_none() => bail!("invalid value for compress: '{value}'"),
+        // local rotates anyway, json-file only where it is told to.
+        "compress"
+            if super::text::truth(value) == Some(true)
+                && args.log_driver.as_deref().is_none_or(|driver| driver == "json-file")
+                && !(asked("max-size") && asked("max-file")) =>
+        {
+            bail!("compress cannot be true when max-file is less than 2 or max-size is not set")
+        }
         "mode" if !["blocking", "non-blocking"].contains(&value) => {
             bail!("logger: logging mode not supported: {value}")
         }

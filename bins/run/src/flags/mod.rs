@@ -51,9 +51,12 @@ fn config(args: &Args, base: &Value, image_name: &str, command: &[String], id: &
         cmd = json!(command);
     }
     let [stdin, stdout, stderr] = attached(args)?;
-    let or_base = |flag: &Option<String>, key: &str| flag.clone().map_or(base[key].clone(), |text| json!(text));
+    let or_base = |flag: &Option<String>, key: &str| match flag.as_deref() {
+        None | Some("") => base[key].clone(),
+        Some(text) => json!(text),
+    };
     let shares_name = args.network.network.first().is_some_and(|mode| mode == "host");
-    let hostname = match (&args.life.hostname, shares_name) {
+    let hostname = match (args.life.hostname.as_ref().filter(|name| !name.is_empty()), shares_name) {
         (Some(name), _) => name.clone(),
         (None, true) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         (None, false) => id.get(..12).unwrap_or(id).to_string(),
@@ -113,7 +116,7 @@ pub fn attached(args: &Args) -> Result<[bool; 3]> {
 
 fn labels(args: &Args, base: &Value) -> Result<Map<String, Value>> {
     let mut labels = base["Labels"].as_object().cloned().unwrap_or_default();
-    for pair in cli::variables::lines(&args.life.label_file)?.iter().chain(&args.life.label) {
+    for pair in cli::variables::pairs(&args.life.label_file)?.iter().chain(&args.life.label) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if key.trim().is_empty() {
             bail!("invalid label '{pair}': empty name");
@@ -126,6 +129,7 @@ fn labels(args: &Args, base: &Value) -> Result<Map<String, Value>> {
 fn stop_signal(args: &Args, base: &Value) -> Result<Value> {
     match &args.life.stop_signal {
         None => Ok(base["StopSignal"].clone()),
+        Some(text) if text.is_empty() => Ok(base["StopSignal"].clone()),
         Some(text) if launch::docker::signal(text).is_some() => Ok(json!(text)),
         Some(text) => bail!("Invalid signal: {text}"),
     }
@@ -154,7 +158,7 @@ fn host_config(args: &Args, network: String) -> Result<Value> {
         "CgroupnsMode": one_of(&rights.cgroupns, "--cgroupns", &["host", "private"])?,
         "Dns": dns(&args.network.dns)?,
         "DnsOptions": args.network.dns_option,
-        "DnsSearch": args.network.dns_search,
+        "DnsSearch": searched(&args.network.dns_search)?,
         "ExtraHosts": network::extra_hosts(&args.network.add_host)?,
         "GroupAdd": args.process.group_add,
         "IpcMode": namespace(&rights.ipc, "IPC", &["none", "private", "shareable", "host"])?,
@@ -165,14 +169,14 @@ fn host_config(args: &Args, network: String) -> Result<Value> {
         "SecurityOpt": security(&rights.security_opt)?,
         "StorageOpt": map(&args.rest.storage_opt, '='),
         "Tmpfs": tmpfs,
-        "UTSMode": one_of(&rights.uts, "UTS", &["host"])?,
-        "UsernsMode": named(&rights.userns),
+        "UTSMode": one_of(&rights.uts, "--uts", &["host"])?,
+        "UsernsMode": one_of(&rights.userns, "--userns", &["host"])?,
         "ShmSize": shm_size(args)?,
         "Sysctls": sysctls(args, &rights.sysctl)?,
         "Runtime": args.life.runtime.clone().unwrap_or_else(|| "runc".to_string()),
         "Isolation": named(&args.rest.isolation),
         "Devices": files.device.iter().map(|text| mounts::device(text)).collect::<Result<Vec<_>>>()?,
-        "DeviceCgroupRules": files.device_cgroup_rule,
+        "DeviceCgroupRules": files.device_cgroup_rule.iter().map(|text| mounts::device_rule(text)).collect::<Result<Vec<_>>>()?,
         "DeviceRequests": gpus(&args.rest.gpus),
         "LxcConf": args.rest.lxc_conf.iter().map(|text| text.split_once('=').unwrap_or((text, ""))).map(|(key, value)| json!({"Key": key, "Value": value})).collect::<Vec<_>>(),
     });
@@ -185,10 +189,29 @@ fn host_config(args: &Args, network: String) -> Result<Value> {
             made[key] = value;
         }
     }
+    if rights.security_opt.iter().any(|option| is_open(option)) {
+        made["MaskedPaths"] = json!([]);
+        made["ReadonlyPaths"] = json!([]);
+    }
     for (key, value) in limits::limits(&args.limits, &args.rest)? {
         made[key] = value;
     }
     Ok(made)
+}
+
+/// What docker warns of; the texts are its own (docker/cli v28 cli/command/container/run.go, moby v20.10.24 daemon/daemon_unix.go).
+pub fn warnings(args: &Args) -> Vec<String> {
+    let own = &args.network;
+    let is_here = |text: &&String| text.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    let published =
+        (!own.publish.is_empty() || own.publish_all) && own.network.first().is_some_and(|mode| mode == "host");
+    let may_fill = args.limits.oom_kill_disable && args.limits.memory.is_none();
+    let local = own.dns.iter().find(is_here).map(|text| format!("Localhost DNS ({text}) may fail in containers."));
+    let published = published.then(|| "Published ports are discarded when using host network mode".to_string());
+    let may_fill = may_fill.then(|| {
+        "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.".to_string()
+    });
+    [local, published, may_fill].into_iter().flatten().collect()
 }
 
 fn gpus(wanted: &[String]) -> Vec<Value> {
@@ -207,7 +230,9 @@ fn one_of(text: &Option<String>, what: &str, words: &[&str]) -> Result<String> {
     match text.as_deref() {
         None | Some("") => Ok(String::new()),
         Some(word) if words.contains(&word) => Ok(word.to_string()),
-        Some(_) => bail!("{what}: invalid {} mode", what.trim_start_matches('-')),
+        Some(_) => {
+            bail!("{what}: invalid {} mode", what.trim_start_matches("--").trim_end_matches("ns").to_uppercase())
+        }
     }
 }
 
@@ -222,6 +247,23 @@ fn namespace(text: &Option<String>, what: &str, words: &[&str]) -> Result<String
 fn dns(list: &[String]) -> Result<&[String]> {
     match list.iter().find(|text| text.parse::<std::net::IpAddr>().is_err()) {
         Some(text) => bail!("invalid argument \"{text}\" for \"--dns\" flag: {text} is not an ip address"),
+        None => Ok(list),
+    }
+}
+
+/// Domains, or `.` for none (docker/cli v28 opts/opts.go ValidateDNSSearch).
+fn searched(list: &[String]) -> Result<&[String]> {
+    let is_label = |label: &str| {
+        let ends = |c: char| c.is_ascii_alphanumeric();
+        (1..=63).contains(&label.len())
+            && label.starts_with(ends)
+            && label.ends_with(ends)
+            && label.chars().all(|c| ends(c) || c == '-' || c == '_')
+    };
+    let is_domain =
+        |text: &str| text == "." || (text.len() < 255 && text.trim_end_matches('.').split('.').all(is_label));
+    match list.iter().find(|text| !is_domain(text.trim())) {
+        Some(text) => bail!("invalid argument \"{text}\" for \"--dns-search\" flag: {text} is not a valid domain"),
         None => Ok(list),
     }
 }
@@ -276,17 +318,27 @@ fn restart(args: &Args) -> Result<Value> {
     }
 }
 
+/// Whether nothing of `/proc` and `/sys` is to be hidden or locked (docker/cli v28 cli/command/container/opts.go parseSystemPaths).
+fn is_open(option: &str) -> bool {
+    option == "systempaths=unconfined"
+}
+
 /// Seccomp profiles are read here, so that the record holds the text, as docker's does.
 fn security(options: &[String]) -> Result<Vec<String>> {
     options
         .iter()
+        .filter(|option| !is_open(option))
         .map(|option| match option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")) {
+            Some("") => bail!("invalid --security-opt: \"{option}\""),
             Some(file) if file != "unconfined" && file != "builtin" => {
                 let text = std::fs::read_to_string(file)
                     .with_context(|| format!("opening seccomp profile ({file}) failed"))?;
                 Ok(format!("seccomp={text}"))
             }
             _ => match option.split(['=', ':']).next().unwrap_or_default() {
+                "no-new-privileges" if !matches!(option.split(['=', ':']).nth(1), None | Some("true" | "false")) => {
+                    bail!("invalid --security-opt: \"{option}\"")
+                }
                 "no-new-privileges" | "seccomp" | "apparmor" | "label" | "systempaths" | "writable-cgroups" => {
                     Ok(option.clone())
                 }

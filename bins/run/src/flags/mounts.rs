@@ -26,6 +26,12 @@ pub fn binds(args: &FileArgs) -> Result<Vec<String>> {
         absolute(place, text)?;
         if let [_, _, mode] = parts[..] {
             check_mode(mode)?;
+            // What is copied into a volume is not copied into a folder of the host.
+            if source.starts_with(['/', '.']) && mode.split(',').any(|word| word == "nocopy") {
+                bail!(
+                    "invalid volume specification: '{text}': invalid mount config for type \"bind\": field VolumeOptions must not be specified"
+                );
+            }
         }
         let source = match source {
             "" => bail!("invalid volume specification: '{text}'"),
@@ -37,7 +43,11 @@ pub fn binds(args: &FileArgs) -> Result<Vec<String>> {
             }
             other => other.to_string(),
         };
-        all.push([&[source.as_str()], &parts[1..]].concat().join(":"));
+        let bind = [&[source.as_str()], &parts[1..]].concat().join(":");
+        // Said twice is said once (docker/cli v28 opts/opts.go ListOpts.GetMap).
+        if !all.contains(&bind) {
+            all.push(bind);
+        }
     }
     Ok(all)
 }
@@ -61,7 +71,7 @@ fn check_mode(mode: &str) -> Result<()> {
         let kind = match word {
             "ro" | "rw" => "access",
             "z" | "Z" => "label",
-            "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => "propagation",
+            word if !word.is_empty() && PROPAGATION.contains(&word) => "propagation",
             "nocopy" => "copy",
             "consistent" | "cached" | "delegated" | "default" => "consistency",
             _ => bail!("invalid mode: {mode}"),
@@ -113,7 +123,7 @@ fn mount(text: &str) -> Result<Value> {
                 out["VolumeOptions"]["Labels"][key] = json!(value);
             }
             ("volume-driver", Some(value)) => out["VolumeOptions"]["DriverConfig"]["Name"] = json!(value),
-            ("volume-subpath", Some(value)) => out["VolumeOptions"]["Subpath"] = json!(value),
+            ("volume-subpath", Some(_)) => bail!("'volume-subpath' is not done: bind the folder of the volume"),
             ("volume-opt", Some(value)) => {
                 let (key, value) = value.split_once('=').unwrap_or((value, ""));
                 out["VolumeOptions"]["DriverConfig"]["Options"][key] = json!(value);
@@ -131,6 +141,9 @@ fn mount(text: &str) -> Result<Value> {
     Ok(out)
 }
 
+/// How a bind may spread (moby v20.10.24 volume/mounts/linux_parser.go).
+const PROPAGATION: &[&str] = &["", "private", "rprivate", "slave", "rslave", "shared", "rshared"];
+
 /// What the fields must be together; the texts are docker's client's and daemon's.
 fn whole(mount: &Value) -> Result<()> {
     let kind = mount["Type"].as_str().unwrap_or_default();
@@ -145,6 +158,7 @@ fn whole(mount: &Value) -> Result<()> {
     if !matches!(kind, "bind" | "volume" | "tmpfs") {
         bail!("mount type unknown: \"{kind}\"");
     }
+    let propagation = mount["BindOptions"]["Propagation"].as_str().unwrap_or_default();
     let why = match (kind, mount["Source"].as_str()) {
         _ if !target.starts_with('/') => format!("invalid mount path: '{target}' mount path must be absolute"),
         _ if target.trim_matches('/').is_empty() => "invalid specification: destination can't be '/'".to_string(),
@@ -155,6 +169,7 @@ fn whole(mount: &Value) -> Result<()> {
         ("bind", Some(source)) if !std::path::Path::new(source).exists() => {
             format!("bind source path does not exist: {source}")
         }
+        ("bind", Some(_)) if !PROPAGATION.contains(&propagation) => format!("invalid propagation mode: {propagation}"),
         ("tmpfs", Some(_)) => "field Source must not be specified".to_string(),
         _ => return Ok(()),
     };
@@ -169,9 +184,68 @@ pub fn tmpfs(args: &FileArgs) -> Result<Value> {
         if !place.starts_with('/') {
             bail!("invalid mount config for type \"tmpfs\": invalid mount path: '{place}' mount path must be absolute");
         }
+        if place.trim_matches('/').is_empty() {
+            bail!("invalid specification: destination can't be '/'");
+        }
+        memory_options(options)?;
         all.insert(place.to_string(), json!(options));
     }
     Ok(Value::Object(all))
+}
+
+/// Options of `--tmpfs` that docker takes (moby v20.10.24 pkg/mount/flags.go, flags_linux.go).
+fn memory_options(options: &str) -> Result<()> {
+    const PLAIN: &[&str] = &[
+        "async",
+        "atime",
+        "bind",
+        "defaults",
+        "dev",
+        "diratime",
+        "dirsync",
+        "exec",
+        "mand",
+        "noatime",
+        "nodev",
+        "nodiratime",
+        "noexec",
+        "nomand",
+        "norelatime",
+        "nostrictatime",
+        "nosuid",
+        "private",
+        "rbind",
+        "relatime",
+        "remount",
+        "ro",
+        "rprivate",
+        "rshared",
+        "rslave",
+        "runbindable",
+        "rw",
+        "shared",
+        "slave",
+        "strictatime",
+        "suid",
+        "sync",
+        "unbindable",
+    ];
+    const VALUED: &[&str] = &["gid", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid"];
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            None if PLAIN.contains(&option) => {}
+            Some(("size", value)) if value.ends_with('%') => {}
+            Some(("size", value)) if launch::docker::bytes(value).is_none() => {
+                bail!("invalid tmpfs option: \"{option}\"")
+            }
+            Some(("mode", value)) if u32::from_str_radix(value, 8).is_err() => {
+                bail!("invalid tmpfs option: \"{option}\"")
+            }
+            Some((key, _)) if VALUED.contains(&key) => {}
+            _ => bail!("invalid tmpfs option [\"{option}\"]"),
+        }
+    }
+    Ok(())
 }
 
 /// No place is mounted on twice.
@@ -213,7 +287,35 @@ pub fn device(text: &str) -> Result<Value> {
             parts[0]
         );
     }
+    if !is_device(std::path::Path::new(parts[0])) {
+        bail!("error gathering device information while adding custom device \"{}\": not a device node", parts[0]);
+    }
     Ok(json!({"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": access}))
+}
+
+/// Whether it is a device, or a folder, of which all devices are taken.
+fn is_device(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = std::fs::metadata(path).map(|about| about.file_type());
+    kind.is_ok_and(|kind| kind.is_dir() || kind.is_char_device() || kind.is_block_device())
+}
+
+/// `c 10:200 rwm` (docker/cli v28 cli/command/container/opts.go deviceCgroupRuleRegexp).
+pub fn device_rule(text: &str) -> Result<&str> {
+    let number = |text: &str| text == "*" || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_access = |text: &str| (1..=3).contains(&text.len()) && text.chars().all(|c| "rwm".contains(c));
+    let fields: Vec<&str> = text.split(' ').collect();
+    match fields[..] {
+        ["a" | "b" | "c", numbers, access]
+            if is_access(access)
+                && numbers.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor)) =>
+        {
+            Ok(text)
+        }
+        _ => bail!(
+            "invalid argument \"{text}\" for \"--device-cgroup-rule\" flag: invalid device cgroup format '{text}'"
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +353,11 @@ mod tests {
                 "type=bind,src=/tmp,dst=t",
                 "invalid mount config for type \"bind\": invalid mount path: 't' mount path must be absolute",
             ),
+            (
+                "type=bind,src=/tmp,dst=/t,bind-propagation=loud",
+                "invalid mount config for type \"bind\": invalid propagation mode: loud",
+            ),
+            ("src=v,dst=/t,volume-subpath=a", "'volume-subpath' is not done: bind the folder of the volume"),
             ("type=tmpfs,dst=/t,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
             ("type=nfs,dst=/t", "mount type unknown: \"nfs\""),
             ("dst=/t,size", "invalid field 'size' must be a key=value pair"),

@@ -10,6 +10,9 @@ use crate::args::network::NetworkArgs;
 /// Docker's `HostConfig.NetworkMode`, and `NetworkSettings.Networks` where something is asked of them.
 pub fn networks(args: &Args) -> Result<(String, Option<Map<String, Value>>)> {
     let own = &args.network;
+    if args.rights.uts.as_deref() == Some("host") && args.life.hostname.as_ref().is_some_and(|name| !name.is_empty()) {
+        bail!("conflicting options: hostname and the UTS mode");
+    }
     let Some(first) = own.network.first() else {
         refuse_default(own)?;
         return Ok(("default".to_string(), None));
@@ -56,16 +59,12 @@ fn refuse_default(args: &NetworkArgs) -> Result<()> {
 /// What another's network cannot be told (moby v20.10.24 runconfig/errors.go, the texts).
 fn refuse_conflicts(args: &Args, mode: &str) -> Result<()> {
     let own = &args.network;
-    let uts = args.rights.uts.as_deref() == Some("host");
     if mode == "host" && !own.link.is_empty() {
         bail!(
             "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
         );
     }
     if !mode.starts_with("container:") {
-        if uts && args.life.hostname.is_some() {
-            bail!("conflicting options: hostname and the UTS mode");
-        }
         return Ok(());
     }
     for (wrong, text) in [

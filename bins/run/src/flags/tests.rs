@@ -48,7 +48,7 @@ fn each_flag_is_recorded_as_docker_records_it() {
     check(&["--init"], "/HostConfig/Init", json!(true));
     check(&["--link", "db:d"], "/HostConfig/Links", json!(["db:d"]));
     check(&["--volumes-from", "a:ro"], "/HostConfig/VolumesFrom", json!(["a:ro"]));
-    check(&["--no-healthcheck"], "/Config/Healthcheck", json!({"Test": ["NONE"]}));
+    check(&["--no-healthcheck"], "/Config/Healthcheck", json!({"Test": ["NONE"], "Retries": 2}));
     check(
         &["--health-cmd", "x y", "--health-interval", "1m30s"],
         "/Config/Healthcheck",
@@ -59,6 +59,12 @@ fn each_flag_is_recorded_as_docker_records_it() {
         "/HostConfig/LogConfig",
         json!({"Type": "local", "Config": {"max-size": "1m"}}),
     );
+    check(&["--log-opt", "max-file=3"], "/HostConfig/LogConfig/Config", json!({"max-file": "3"}));
+    check(&["-v", "/a:/b", "-v", "/a:/b"], "/HostConfig/Binds", json!(["/a:/b"]));
+    check(&["--security-opt", "systempaths=unconfined"], "/HostConfig/MaskedPaths", json!([]));
+    check(&["--security-opt", "systempaths=unconfined"], "/HostConfig/SecurityOpt", json!([]));
+    check(&["-w", "", "-u", "", "--stop-signal", ""], "/Config/User", json!("web"));
+    check(&["-h", ""], "/Config/Hostname", json!("ffffffffffff"));
     check(&["--stop-timeout", "3"], "/Config/StopTimeout", json!(3));
     check(&["-a", "STDOUT"], "/Config/AttachStderr", json!(false));
     check(&["-a", "STDOUT"], "/Config/AttachStdout", json!(true));
@@ -82,12 +88,22 @@ fn each_flag_is_recorded_as_docker_records_it() {
     );
     check(&["--mac-address", "02:42:ac:11:00:09"], "/Config/MacAddress", json!("02:42:ac:11:00:09"));
     check(
-        &["--device-read-bps", "/dev/sda:1mb"],
+        &["--device-read-bps", "/dev/null:1mb"],
         "/HostConfig/BlkioDeviceReadBps",
-        json!([{"Path": "/dev/sda", "Rate": 1_048_576}]),
+        json!([{"Path": "/dev/null", "Rate": 1_048_576}]),
     );
     check(&["--annotation", "a=b"], "/HostConfig/Annotations", json!({"a": "b"}));
     check(&["--add-host", "h=10.0.0.1"], "/HostConfig/ExtraHosts", json!(["h:10.0.0.1"]));
+}
+
+#[test]
+fn a_bare_name_in_a_file_is_no_variable_and_no_label() {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let file = folder.path().join("lines");
+    std::fs::write(&file, "# no line\nB\n  C=3 \nNO_SUCH_VARIABLE\n").expect("it is written");
+    let file = file.to_str().expect("words");
+    check(&["--env-file", file, "-e", "NEITHER"], "/Config/Env", json!(["C=3 ", "NEITHER", "A=1", "B=2"]));
+    check(&["--label-file", file], "/Config/Labels", json!({"x": "y", "C": "3 "}));
 }
 
 /// Refused before anything is looked up, in docker's words.
@@ -152,11 +168,44 @@ fn what_docker_refuses_is_refused_in_its_words() {
             "sysctl \"net.core.somaxconn\" not allowed in host network namespace",
         ),
         (&["--stop-signal", "SIGNO"], "Invalid signal: SIGNO"),
-        (&["--ipc", "loud"], "--ipc: invalid ipc mode"),
+        (&["--ipc", "loud"], "--ipc: invalid IPC mode"),
         (
             &["--device", "/dev/nope"],
             "error gathering device information while adding custom device \"/dev/nope\": no such file or directory",
         ),
+        (
+            &["--device", "/etc/passwd"],
+            "error gathering device information while adding custom device \"/etc/passwd\": not a device node",
+        ),
+        (
+            &["--device-cgroup-rule", "c 1:1"],
+            "invalid argument \"c 1:1\" for \"--device-cgroup-rule\" flag: invalid device cgroup format 'c 1:1'",
+        ),
+        (
+            &["-v", "/a:/b:nocopy"],
+            "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": field VolumeOptions must not be specified",
+        ),
+        (&["--tmpfs", "/t:loud"], "invalid tmpfs option [\"loud\"]"),
+        (&["--tmpfs", "/t:size=x"], "invalid tmpfs option: \"size=x\""),
+        (&["--tmpfs", "/"], "invalid specification: destination can't be '/'"),
+        (&["--uts", "host", "-h", "x"], "conflicting options: hostname and the UTS mode"),
+        (&["--userns", "x"], "--userns: invalid USER mode"),
+        (&["--cgroupns", "x"], "--cgroupns: invalid CGROUP mode"),
+        (&["--dns-search", "-a b"], "invalid argument \"-a b\" for \"--dns-search\" flag: -a b is not a valid domain"),
+        (&["--cpu-shares", "-1"], "invalid CPU shares (-1): value must be a positive integer"),
+        (&["--cpuset-cpus", "x"], "Invalid value x for cpuset cpus"),
+        (
+            &["--blkio-weight-device", "/dev/null:5"],
+            "invalid argument \"/dev/null:5\" for \"--blkio-weight-device\" flag: invalid weight for device: /dev/null:5",
+        ),
+        (&["--device-read-bps", "/dev/nope:1"], "stat /dev/nope: no such file or directory"),
+        (
+            &["--log-opt", "compress=true"],
+            "compress cannot be true when max-file is less than 2 or max-size is not set",
+        ),
+        (&["--log-opt", "max-size=-1"], "invalid value for max-size: '-1'"),
+        (&["--security-opt", "seccomp="], "invalid --security-opt: \"seccomp=\""),
+        (&["--security-opt", "no-new-privileges=x"], "invalid --security-opt: \"no-new-privileges=x\""),
         (&["--security-opt", "x=y"], "invalid --security-opt: \"x=y\""),
         (&["-e", "=x"], "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x"),
         (&["--mac-address", "1:2"], "1:2 is not a valid mac address"),

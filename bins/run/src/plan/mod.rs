@@ -17,6 +17,7 @@ use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
 use serde_json::Value;
 
 use crate::args::Args;
+use crate::flags;
 pub use origin::Origin;
 use subject::Found;
 
@@ -78,12 +79,15 @@ impl Plan {
         let mut findings = host.take_findings();
         let id = runtime::new_id()?;
         let mut notes = Vec::new();
-        let mut typed = args.rest.notes();
+        let mut typed = [args.rest.notes(), flags::warnings(args)].concat();
         let Found { subject, inspect, rootfs, as_it_was, name, origin } = match &name {
             Some(name) => subject::old(&host, name, args, &mut findings)?,
             None if args.image_and_command[0] == "-" => subject::piped(&host, args, &id, &mut typed, &mut findings)?,
             None => subject::new(&host, args, &id, &mut findings)?,
         };
+        if let (Subject::New(_), Some(name)) = (&subject, &name) {
+            subject::refuse_name(name)?;
+        }
         // What others of an old host are gone is named; a new container is refused without them.
         let peers = match &subject {
             Subject::Old(_) => peers::as_far_as_there(&host, &inspect, &mut notes),
@@ -193,7 +197,7 @@ fn refuse(args: &Args) -> Result<()> {
     if let Some(file) = args.life.cidfile.as_ref().filter(|file| file.exists()) {
         bail!("container ID file found, make sure the other container isn't running or delete {}", file.display());
     }
-    if let Some(dir) = args.process.workdir.as_ref().filter(|dir| !dir.starts_with('/')) {
+    if let Some(dir) = args.process.workdir.as_ref().filter(|dir| !dir.is_empty() && !dir.starts_with('/')) {
         bail!("the working directory '{dir}' is invalid, it needs to be an absolute path");
     }
     Ok(())

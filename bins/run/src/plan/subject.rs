@@ -104,13 +104,67 @@ fn of_image(
     let (image, rootfs) = image(host, name, findings)?;
     let (document, more) = layout::inspect_image(host.root(), host.stores(), &image);
     findings.extend(more);
+    if let Some(wanted) = args.rest.platform.as_deref().filter(|wanted| !wanted.is_empty()) {
+        refuse_platform(wanted, &document)?;
+    }
     let config = json!({ "config": document["Config"] });
     let inspect = flags::record(args, &config, name, command, id.as_str())?;
     // Only who asks for the plan asks where it came from.
     let plain = if args.plan.is_some() { untyped(&config, name, command, id)? } else { Value::Null };
     let origin = Origin { recorded: json!({ "Config": document["Config"] }), plain, piped: false };
-    let name = args.life.name.clone();
-    Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name, origin })
+    Ok(Found {
+        subject: Subject::New(Box::new(image)),
+        inspect,
+        rootfs,
+        as_it_was: true,
+        name: typed_name(args),
+        origin,
+    })
+}
+
+/// The name that was typed; a slash before it is docker's own.
+fn typed_name(args: &Args) -> Option<String> {
+    let name = args.life.name.as_deref().map(|name| name.strip_prefix('/').unwrap_or(name));
+    name.filter(|name| !name.is_empty()).map(str::to_string)
+}
+
+/// Refuses an image of another platform than the one asked for (`os/arch[/variant]`, or one of the first two).
+fn refuse_platform(wanted: &str, image: &Value) -> Result<()> {
+    let own = |key: &str| image[key].as_str().unwrap_or_default();
+    let parts: Vec<String> = wanted.split('/').map(str::to_ascii_lowercase).collect();
+    let is_word =
+        |part: &String| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    if parts.len() > 3 || !parts.iter().all(is_word) {
+        bail!("error parsing specified platform: \"{wanted}\": cannot parse platform specifier");
+    }
+    let (os, architecture) = match &parts[..] {
+        [one] if ["linux", "windows", "darwin", "freebsd"].contains(&one.as_str()) => (Some(one.as_str()), None),
+        [one] => (None, Some(one.as_str())),
+        [os, architecture, ..] => (Some(os.as_str()), Some(architecture.as_str())),
+        [] => (None, None),
+    };
+    let variant = parts.get(2).map(String::as_str).filter(|_| !own("Variant").is_empty());
+    let same = |wanted: Option<&str>, own: &str| wanted.is_none_or(|wanted| own.is_empty() || wanted == own);
+    let architecture = architecture.map(architecture_of);
+    if !same(os, own("Os"))
+        || !same(architecture, architecture_of(own("Architecture")))
+        || !same(variant, own("Variant"))
+    {
+        let [os, architecture] = [own("Os"), own("Architecture")];
+        bail!("the image is of another platform than the one asked for: wanted {wanted}, actual: {os}/{architecture}");
+    }
+    Ok(())
+}
+
+/// Go's name for a processor, by what others call it (containerd v1.7 platforms/database.go).
+fn architecture_of(name: &str) -> &str {
+    match name {
+        "x86_64" | "x86-64" => "amd64",
+        "aarch64" => "arm64",
+        "i386" | "i486" | "i586" | "i686" => "386",
+        "armhf" | "armel" => "arm",
+        other => other,
+    }
 }
 
 /// The container that it would be, had nothing been typed. An image without a command has nothing without the one that was.
@@ -151,7 +205,7 @@ pub fn piped(host: &Host, args: &Args, id: &Id, notes: &mut Vec<String>, finding
         inspect["Args"] = all.collect();
         inspect["Config"]["Cmd"] = json!(command);
     }
-    let name = args.life.name.clone().or_else(|| free_name(host, &described, notes));
+    let name = typed_name(args).or_else(|| free_name(host, &described, notes));
     Ok(Found { subject: Subject::New(Box::new(image)), inspect, rootfs, as_it_was: true, name, origin })
 }
 
@@ -196,12 +250,52 @@ fn fresh(described: &mut Value, id: &Id) -> Value {
     inspect
 }
 
+/// Docker's rule for names (moby v20.10.24 daemon/names/names.go).
+pub fn refuse_name(name: &str) -> Result<()> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if name.len() < 2 || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(is_plain) {
+        bail!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    }
+    Ok(())
+}
+
 /// The name it had, where nobody has it here.
 fn free_name(host: &Host, described: &Value, notes: &mut Vec<String>) -> Option<String> {
     let name = described["Name"].as_str()?.trim_start_matches('/').to_string();
     let taken = host.containers().0.iter().any(|container| container.names.contains(&name));
     if taken {
         notes.push(format!("the name '{name}' is taken: it gets another one"));
+        return None;
     }
-    (!taken && !name.is_empty()).then_some(name)
+    if !name.is_empty() && refuse_name(&name).is_err() {
+        notes.push(format!("no container of docker's can be called '{name}': it gets another name"));
+        return None;
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_dockers() {
+        for name in ["ab", "a_.-", "0x"] {
+            assert!(refuse_name(name).is_ok(), "{name}");
+        }
+        for name in ["a", "", "-x", "a/b", "/ab", "a b", "../x", ".x", "ä0"] {
+            assert!(refuse_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_another_platform_is_refused() {
+        let image = json!({"Os": "linux", "Architecture": "arm", "Variant": "v7"});
+        for wanted in ["linux/arm", "linux", "arm", "linux/arm/v7", "Linux/ARM", "linux/armhf"] {
+            assert!(refuse_platform(wanted, &image).is_ok(), "{wanted}");
+        }
+        for wanted in ["linux/arm64", "windows/arm", "linux/arm/v6", "aarch64", "a/b/c/d", "linux/", "a b"] {
+            assert!(refuse_platform(wanted, &image).is_err(), "{wanted}");
+        }
+    }
 }

@@ -34,6 +34,9 @@ const CASES: &str = "
 --cap-add sys_time --cap-add CAP_SYS_NICE
 --security-opt no-new-privileges
 --security-opt seccomp=unconfined
+--security-opt no-new-privileges:false
+--env-file $H/env
+--env-file $H/env -e B -e C
 -u web
 -u web:0
 -u 1234
@@ -59,6 +62,8 @@ const CASES: &str = "
 --tmpfs /data
 --tmpfs /new:size=64k,mode=700
 --tmpfs /run:rw,exec,size=1m
+--tmpfs /new:size=10%,noatime,uid=5,gid=6
+--tmpfs /new:defaults,strictatime
 --mount type=tmpfs,dst=/new
 --mount type=tmpfs,dst=/new,tmpfs-mode=700,tmpfs-size=64k
 -v named:/data
@@ -68,6 +73,8 @@ const CASES: &str = "
 -v /data
 -v $H:/new
 -v $H:/new:ro
+-v $H:/new -v $H:/new
+--mount type=bind,src=$H,dst=/new,bind-nonrecursive
 -v $H/file:/new
 -v $H/file:/etc/added:ro
 --mount type=bind,src=$H,dst=/new
@@ -149,6 +156,8 @@ fn both() -> Both {
     std::fs::create_dir(place.path().join("host")).expect("a folder is made");
     std::fs::write(place.path().join("host/file"), "x").expect("a file is made");
     let tar = place.path().join("base.tar");
+    let lines = "# no line\nFROM\nNO_SUCH_VARIABLE\n  C=3\nD=x=y \nB=file\n";
+    std::fs::write(place.path().join("host/env"), lines).expect("a file is made");
     let packed = Command::new("tar").arg("-C").arg(made_root()).arg("-cf").arg(&tar).arg(".").status();
     assert!(packed.expect("tar starts").success());
     {

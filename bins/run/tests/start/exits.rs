@@ -31,7 +31,7 @@ fn statuses_are_dockers() {
     };
     program(&["nosuchcmd"], 127, "exec: \"nosuchcmd\": executable file not found in $PATH");
     program(&["/nosuch"], 127, "no such file or directory");
-    program(&["/etc/passwd/x"], 127, "no such file or directory");
+    program(&["/etc/passwd/x"], 125, "not a directory");
     program(&["/script"], 127, "'/script' is there, its interpreter or loader is not");
     program(&["/etc"], 126, "permission denied");
     program(&["/noexec"], 126, "permission denied");

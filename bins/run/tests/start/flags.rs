@@ -73,6 +73,58 @@ fn each_does_what_docker_does() {
         "nameserver 10.0.0.1\nsearch lan\noptions ndots:1\n",
     );
     check(&place, &["-a", "stderr"], "echo unheard", "");
+    check(&place, &["--ulimit", "nofile=50", "--ulimit", "nofile=90"], "ulimit -n", "90\n");
+    let more =
+        ["--rm", "--net", "none", "--privileged", "--device", "/dev/null:/dev/more", "img", "stat", "-c", "%t:%T"];
+    // On some machines a privileged container is told what it lacks.
+    assert_eq!(place.run(&[&more[..], &["/dev/more"]].concat()).stdout, "1:3\n");
+    place.run(&["--name", "other", "--net", "none", "-v", "kept:/data", "img", "true"]);
+    check(&place, &["--volumes-from", "other", "--tmpfs", "/data"], "ls /data", "");
+}
+
+#[test]
+fn a_bind_spreads_only_where_the_host_lets_it() {
+    let Some(place) = Place::new() else { return };
+    let script =
+        "mkdir -p $1/in/below && mount --bind $1/in $1/in && mount -t tmpfs none $1/in/below && touch $1/in/below/file";
+    let check = |first: &str, how: &str, inside: &str, said: &str| {
+        let tail = format!(
+            "exec timeout 30 {} --rm --net none --mount type=bind,src=$1/in,dst=/new,{how} img sh -c '{inside}'",
+            env!("CARGO_BIN_EXE_run")
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--net", "--mount", "sh", "-ec", &format!("{script}; {first} $1/in; {tail}"), "sh"]);
+        let out = command.arg(place.host()).env("DOCKLESS_ROOT", place.root()).output().expect("unshare starts");
+        let told = [out.stdout, out.stderr].concat();
+        let told = String::from_utf8_lossy(&told).replace(&*place.host().to_string_lossy(), "HOST");
+        assert_eq!(told, said, "{first} {how}");
+    };
+    let (look, lonely) = ("ls /new/below", "mount --make-rprivate");
+    check(lonely, "bind-propagation=rprivate", look, "file\n");
+    check(lonely, "bind-nonrecursive", look, "");
+    let refused = |what: &str| {
+        format!("run: cannot let '/new' spread: path HOST/in is mounted on HOST/in but it is not {what}\n")
+    };
+    check(lonely, "bind-propagation=rshared", look, &refused("a shared mount"));
+    check(lonely, "bind-propagation=rslave", look, &refused("a shared or slave mount"));
+    let spread = "grep -o \" /new .* - \" /proc/self/mountinfo | grep -oE \"(shared|master)\"";
+    check("mount --make-rshared", "bind-propagation=rshared", spread, "shared\n");
+    check("mount --make-rshared", "bind-propagation=rslave", spread, "master\n");
+}
+
+#[test]
+fn no_record_reaches_the_settings_of_the_host() {
+    let Some(place) = Place::new() else { return };
+    for (flags, name, why) in [
+        (&["--ipc", "host"][..], "kernel.msgmax=9001", "is not allowed in the hosts ipc namespace"),
+        (&["--uts", "host"], "kernel.domainname=x", "is not in a separate kernel namespace"),
+    ] {
+        let ended = place.run(&[&["--rm", "--net", "none", "--sysctl", name], flags, &["img", "true"]].concat());
+        let (name, _) = name.split_once('=').expect("it has a value");
+        assert_eq!((ended.status, ended.stderr), (125, format!("run: sysctl \"{name}\" {why}\n")));
+    }
+    let own = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    assert_ne!((own("msgmax").trim(), own("domainname").trim()), ("9001", "x"));
 }
 
 #[test]
