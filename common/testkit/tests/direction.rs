@@ -63,6 +63,17 @@ fn no_crate_names_another_in_vain() {
 }
 
 #[test]
+fn every_program_is_in_the_fronts_list_and_in_the_readme() {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| std::fs::read_to_string(ours.join(path)).expect("it is ours");
+    let (front, readme) = (read("bins/dockless/src/programs.rs"), read("README.md"));
+    let is_told = |name: &String| front.contains(&format!("(\"{name}\", ")) && readme.contains(&format!("`{name}`"));
+    let programs = packages().into_iter().flat_map(|package| package.programs);
+    let untold: Vec<String> = programs.filter(|name| name != "dockless" && !is_told(name)).collect();
+    assert_eq!(untold, Vec::<String>::new());
+}
+
+#[test]
 fn the_workspace_names_no_crate_that_nobody_uses() {
     let manifest =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).expect("it is ours");
@@ -94,6 +105,7 @@ fn words(folder: &Path, places: &[&str]) -> BTreeSet<String> {
 struct Package {
     name: String,
     folder: PathBuf,
+    programs: Vec<String>,
     uses: Vec<String>,
     tests_use: Vec<String>,
 }
@@ -114,7 +126,10 @@ fn packages() -> Vec<Package> {
         };
         let manifest = PathBuf::from(text(&package["manifest_path"]));
         let folder = manifest.parent().expect("a manifest lies in a folder").to_path_buf();
-        Package { name: text(&package["name"]), folder, uses: of(None), tests_use: of(Some("dev")) }
+        let targets = package["targets"].as_array().expect("each has a list");
+        let is_program = |target: &&serde_json::Value| target["kind"][0] == "bin";
+        let programs = targets.iter().filter(is_program).map(|target| text(&target["name"])).collect();
+        Package { name: text(&package["name"]), folder, programs, uses: of(None), tests_use: of(Some("dev")) }
     };
     metadata["packages"].as_array().expect("cargo lists packages").iter().map(package).collect()
 }
