@@ -204,7 +204,7 @@ pub struct DaemonArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub userland_proxy: Option<bool>,
     /// Bridge of the default network; none for no default network [default: docker0]
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", value_parser = interface)]
     pub bridge: Option<String>,
     /// Address and network of the default bridge
     #[arg(long, value_name = "ADDRESS/LENGTH", value_parser = prefix)]
@@ -263,6 +263,11 @@ impl DaemonArgs {
 fn dialect(word: &str) -> Result<Dialect, String> {
     let words = Dialect::ALL.map(Dialect::word).join(", ");
     Dialect::parse(word).ok_or_else(|| format!("one of {words} is wanted"))
+}
+
+fn interface(text: &str) -> Result<String, String> {
+    let named = wire::interface::is_name(text).then(|| text.to_owned());
+    named.ok_or_else(|| "an interface's name is wanted: at most 15 letters, digits and - _ . among them".to_owned())
 }
 
 fn prefix(text: &str) -> Result<Prefix, String> {

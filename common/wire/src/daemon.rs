@@ -6,6 +6,7 @@ use model::Finding;
 use serde_json::Value;
 
 use crate::Prefix;
+use crate::interface::is_name;
 
 /// Options of a daemon. `None` means that nobody said so, and the network's record or the version's default holds.
 ///
@@ -65,7 +66,7 @@ impl Daemon {
             icc: keys.take("icc", Value::as_bool),
             ipv6: keys.take("ipv6", Value::as_bool),
             userland_proxy: keys.take("userland-proxy", Value::as_bool),
-            bridge: keys.take("bridge", |value| value.as_str().map(str::to_owned)),
+            bridge: keys.take("bridge", |value| Some(value.as_str().filter(|name| is_name(name))?.to_owned())),
             bip: keys.take("bip", |value| Prefix::parse(value.as_str()?)),
             bip6: keys.take("bip6", |value| Prefix::parse(value.as_str()?)),
             allow_direct_routing: keys.take("allow-direct-routing", Value::as_bool),

@@ -7,7 +7,6 @@ mod network;
 mod words;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use model::{Finding, Protocol, Timestamp};
 use serde_json::Value;
@@ -84,7 +83,7 @@ impl Reader {
             ended_before: time(&state["FinishedAt"]).is_some(),
             pid: if running { state["Pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or(0) } else { 0 },
             sandbox: string(settings, "SandboxKey").unwrap_or_default().to_owned(),
-            endpoints: endpoints(settings, &mode, &id, running),
+            endpoints: self.endpoints(settings, &mode, &id, running, &subject),
             exposed,
             published,
             // What runs has said already which ports it got.
@@ -119,14 +118,12 @@ impl Reader {
             return live;
         }
         let mapped = self.mapping(&settings["PortMapping"], subject);
-        if running && !mapped.is_empty() {
-            return mapped;
-        }
-        if !requested.is_empty() {
+        if !requested.is_empty() && (!running || mapped.is_empty()) {
             return requested;
         }
         let specs = strings(&config["PortSpecs"]);
-        specs.iter().filter_map(|spec| self.spec(spec, subject)).collect()
+        let specs = specs.iter().filter_map(|spec| self.spec(spec, subject)).collect();
+        if running && !mapped.is_empty() { words::mapped(specs, mapped) } else { specs }
     }
 
     /// `{"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "443/tcp": null}`.
@@ -196,7 +193,66 @@ impl Reader {
         }
         parsed
     }
+
+    /// Endpoints: `NetworkSettings.Networks` from 1.9 on, one flat endpoint before.
+    fn endpoints(&mut self, settings: &Value, mode: &Mode, id: &str, running: bool, subject: &str) -> Vec<Endpoint> {
+        let wanted = match mode {
+            Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
+            Mode::Default => "bridge",
+            Mode::Named(name) => name,
+        };
+        let networks = &settings["Networks"];
+        let found: Vec<_> = keys(networks).map(|name| self.endpoint(&networks[name], name, id, subject)).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // One that runs and is on no network was taken from its own; what else has none here was not yet put on it.
+        let has_sandbox =
+            ["SandboxKey", "SandboxID"].iter().all(|key| string(settings, key).is_some_and(|s| !s.is_empty()));
+        if running && has_sandbox && networks.is_object() {
+            return found;
+        }
+        vec![Endpoint { network_id: String::new(), ..self.endpoint(settings, wanted, id, subject) }]
+    }
+
+    fn endpoint(&mut self, value: &Value, name: &str, id: &str, subject: &str) -> Endpoint {
+        let wanted = |key: &str| Some(Prefix::host(string(&value["IPAMConfig"], key)?.parse().ok()?));
+        let gateway = |key: &str| string(value, key).and_then(|text| text.parse().ok());
+        let own = id.get(..12).unwrap_or(id);
+        Endpoint {
+            network: name.to_owned(),
+            network_id: string(value, "NetworkID").unwrap_or_default().to_owned(),
+            address: self.address(value, &ADDRESS, subject).or_else(|| wanted("IPv4Address")),
+            gateway: gateway("Gateway"),
+            address_v6: self.address(value, &ADDRESS_V6, subject).or_else(|| wanted("IPv6Address")),
+            gateway_v6: gateway("IPv6Gateway"),
+            mac: string(value, "MacAddress").and_then(mac),
+            aliases: strings(&value["Aliases"]).into_iter().filter(|alias| alias != own).collect(),
+            links: links(&value["Links"]),
+            priority: value["GwPriority"].as_i64().unwrap_or(0),
+        }
+    }
+
+    /// An address under one of these names, with the length of its network. One without a length has its network's.
+    fn address(&mut self, value: &Value, names: &[(&str, &str)], subject: &str) -> Option<Prefix> {
+        let found = names.iter().find_map(|(name, length)| Some((string(value, name)?, &value[length])));
+        let (text, length) = found.filter(|(text, _)| !text.is_empty())?;
+        let length = length.as_u64().filter(|length| *length > 0);
+        let read = text.parse().ok().and_then(|address| match length {
+            None => Some(Prefix::host(address)),
+            Some(length) => Prefix::new(address, length.try_into().ok()?),
+        });
+        if read.is_none() {
+            let said = length.map_or_else(|| text.to_owned(), |length| format!("{text}/{length}"));
+            self.find("address", subject, format!("its address '{said}' is no address; it gets another"));
+        }
+        read
+    }
 }
+
+/// What an endpoint's address and the length of its network are called, up to 0.4 in another way (moby v0.4.0 container.go).
+const ADDRESS: [(&str, &str); 2] = [("IPAddress", "IPPrefixLen"), ("IpAddress", "IpPrefixLen")];
+const ADDRESS_V6: [(&str, &str); 1] = [("GlobalIPv6Address", "GlobalIPv6PrefixLen")];
 
 /// Whether an object is a container's.
 fn is_container(value: &Value) -> bool {
@@ -249,49 +305,6 @@ fn mode(config: &Value, host: &Value) -> Mode {
             Some(container) => Mode::Container(container.to_owned()),
             None => Mode::Named(other.to_owned()),
         },
-    }
-}
-
-/// Endpoints: `NetworkSettings.Networks` from 1.9 on, one flat endpoint before.
-fn endpoints(settings: &Value, mode: &Mode, id: &str, running: bool) -> Vec<Endpoint> {
-    let wanted = match mode {
-        Mode::Host | Mode::None | Mode::Container(_) => return Vec::new(),
-        Mode::Default => "bridge",
-        Mode::Named(name) => name,
-    };
-    let networks = &settings["Networks"];
-    let found: Vec<_> = keys(networks).map(|name| endpoint(&networks[name], name, id)).collect();
-    if !found.is_empty() {
-        return found;
-    }
-    // One that runs and is on no network was taken from its own; what else has none here was not yet put on it.
-    let has_sandbox =
-        ["SandboxKey", "SandboxID"].iter().all(|key| string(settings, key).is_some_and(|s| !s.is_empty()));
-    if running && has_sandbox && networks.is_object() {
-        return found;
-    }
-    vec![Endpoint { network_id: String::new(), ..endpoint(settings, wanted, id) }]
-}
-
-fn endpoint(value: &Value, name: &str, id: &str) -> Endpoint {
-    let address = |key: &str, length: &str| {
-        let address: IpAddr = string(value, key)?.parse().ok()?;
-        Prefix::new(address, value[length].as_u64()?.try_into().ok()?)
-    };
-    let wanted = |key: &str| Some(Prefix::host(string(&value["IPAMConfig"], key)?.parse().ok()?));
-    let gateway = |key: &str| string(value, key).and_then(|text| text.parse().ok());
-    let own = id.get(..12).unwrap_or(id);
-    Endpoint {
-        network: name.to_owned(),
-        network_id: string(value, "NetworkID").unwrap_or_default().to_owned(),
-        address: address("IPAddress", "IPPrefixLen").or_else(|| wanted("IPv4Address")),
-        gateway: gateway("Gateway"),
-        address_v6: address("GlobalIPv6Address", "GlobalIPv6PrefixLen").or_else(|| wanted("IPv6Address")),
-        gateway_v6: gateway("IPv6Gateway"),
-        mac: string(value, "MacAddress").and_then(mac),
-        aliases: strings(&value["Aliases"]).into_iter().filter(|alias| alias != own).collect(),
-        links: links(&value["Links"]),
-        priority: value["GwPriority"].as_i64().unwrap_or(0),
     }
 }
 

@@ -70,6 +70,22 @@ pub fn namespace_path(pid: u32, sandbox: &str) -> PathBuf {
     }
 }
 
+/// Bytes of an interface's name at most (IFNAMSIZ of linux/if.h, without the zero).
+pub(crate) const MOST: usize = 15;
+
+/// Whether an interface may be called so, and means itself in every text of rules.
+///
+/// The kernel takes more (linux/net/core/dev.c, dev_valid_name); iptables and nft take `+` and `*` at the end for any name, and
+/// quotes, spaces and ends of lines for what they are in their texts: a record that says such a name is not to say more rules.
+pub fn is_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@#%=~^,".contains(&byte);
+    (1..=MOST).contains(&name.len())
+        && name.bytes().all(is_plain)
+        && !name.starts_with('-')
+        // The last two are no interfaces, but all of them, in the kernel's settings.
+        && ![".", "..", "all", "default"].contains(&name)
+}
+
 /// What a container's interface is at the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Joint {
@@ -215,4 +231,35 @@ pub enum ParentKind {
     },
     /// One that leads nowhere.
     Dummy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_say_more_than_a_name_are_none() {
+        for (name, expected) in [
+            ("docker0", true),
+            ("br-0123456789ab", true),
+            ("eth0.50", true),
+            ("eth0@x", true),
+            ("", false),
+            ("br-0123456789abc", false),
+            ("..", false),
+            ("all", false),
+            ("default", false),
+            ("../../x", false),
+            ("br0\n-A INPUT", false),
+            ("br 0", false),
+            ("br\"0", false),
+            ("br+", false),
+            ("br*", false),
+            ("-A", false),
+            ("a:1", false),
+            ("brücke", false),
+        ] {
+            assert_eq!(is_name(name), expected, "{name:?}");
+        }
+    }
 }

@@ -67,6 +67,12 @@ impl Dialect {
         }
     }
 
+    /// Whether a network's first address is nobody's, the bridge's or not (moby v0.6.4 network.go, Allocate; v1.2.0
+    /// daemon/networkdriver/ipallocator/allocator.go, getNextIP).
+    pub fn skips_first(self) -> bool {
+        matches!(self, Dialect::Docker06 | Dialect::Docker12)
+    }
+
     /// Where the default bridge lies unless told otherwise: 172.17.42.1 up to 1.8.
     pub fn default_bridge(self) -> Prefix {
         let host = match self {

@@ -3,7 +3,7 @@
 use super::Step;
 use super::compare::{Changes, attach, is_ours, random_mac};
 use crate::Plan;
-use crate::interface::{Interface, Joint, Parent, ParentKind};
+use crate::interface::{Interface, Joint, MOST, Parent, ParentKind};
 use crate::live::{Inside, Live};
 use crate::netlink::link::Link;
 use crate::state::{State, Undo};
@@ -43,9 +43,6 @@ pub(super) fn parent(changes: &mut Changes, parent: &Parent, live: &Live, state:
     changes.step(Step::Parent { parent: parent.clone(), mac }, Some(undo));
     changes.step(Step::Up { link: name.clone() }, None);
 }
-
-/// Bytes of an interface's name (IFNAMSIZ of linux/if.h, without the zero).
-const MOST: usize = 15;
 
 /// One that is there already is ours, or refused where namespaces are looked at.
 pub(super) fn interface(changes: &mut Changes, interface: &Interface, plan: &Plan, live: &Live, state: &State) {

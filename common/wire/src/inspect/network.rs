@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Reader, list, string, time};
 use crate::Prefix;
 use crate::config::{GatewayMode, Network, Subnet};
-use crate::interface::{IpvlanMode, IpvlanReach, Lie, MacvlanMode};
+use crate::interface::{IpvlanMode, IpvlanReach, Lie, MOST, MacvlanMode, is_name};
 
 impl Reader {
     /// What a record says of a network.
@@ -21,7 +21,7 @@ impl Reader {
             id: string(value, "Id").unwrap_or_default().to_owned(),
             driver: string(value, "Driver").unwrap_or_default().to_owned(),
             created: time(&value["Created"]),
-            bridge: option("bridge.name").map(str::to_owned),
+            bridge: option("bridge.name").and_then(|name| self.interface(name, "bridge", &subject)),
             subnets,
             internal: value["Internal"].as_bool().unwrap_or_default(),
             ipv6: value["EnableIPv6"].as_bool().unwrap_or_default(),
@@ -31,15 +31,38 @@ impl Reader {
             host_ip: option("bridge.host_binding_ipv4").and_then(|ip| ip.parse().ok()),
             source_ip: option("host_ipv4").and_then(|ip| ip.parse().ok()),
             inhibit_ipv4: option("bridge.inhibit_ipv4").and_then(truth).unwrap_or_default(),
-            trusted_interfaces: option("bridge.trusted_host_interfaces").map(by_colons).unwrap_or_default(),
+            trusted_interfaces: self.trusted(option("bridge.trusted_host_interfaces").unwrap_or_default(), &subject),
             gateway_mode: option("bridge.gateway_mode_ipv4").map(gateway_mode).unwrap_or_default(),
             gateway_mode_v6: option("bridge.gateway_mode_ipv6").map(gateway_mode).unwrap_or_default(),
             lie: lie(string(value, "Driver").unwrap_or_default(), options),
-            parent: string(options, "parent").filter(|name| !name.is_empty()).map(str::to_owned),
+            parent: string(options, "parent").and_then(|name| self.parent(name, &subject)),
             routers: ["DefaultGatewayIPv4", "DefaultGatewayIPv6"].map(|key| router(&value["IPAM"]["Config"], key)),
             reserved: list(&value["IPAM"]["Config"]).flat_map(reserved).collect(),
             name,
         }
+    }
+
+    /// The name of an interface; one that can be none is named and left out.
+    fn interface(&mut self, name: &str, what: &str, subject: &str) -> Option<String> {
+        if name.is_empty() {
+            return None;
+        }
+        if !is_name(name) {
+            self.find("interface", subject, format!("its {what} '{name}' is no name of an interface; left out"));
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// A parent may be one that is to be made: what is too long for that is refused there.
+    fn parent(&mut self, name: &str, subject: &str) -> Option<String> {
+        let long = name.len() > MOST && name.split('.').all(is_name);
+        if long { Some(name.to_owned()) } else { self.interface(name, "parent", subject) }
+    }
+
+    /// Names between colons.
+    fn trusted(&mut self, text: &str, subject: &str) -> Vec<String> {
+        text.split(':').filter_map(|name| self.interface(name, "trusted interface", subject)).collect()
     }
 
     fn subnet(&mut self, config: &Value, subject: &str) -> Option<Subnet> {
@@ -52,11 +75,6 @@ impl Reader {
         let range = string(config, "IPRange").and_then(Prefix::parse);
         Some(Subnet { prefix: prefix.network(), gateway, range })
     }
-}
-
-/// Names between colons.
-fn by_colons(text: &str) -> Vec<String> {
-    text.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// How interfaces of a network lie on the host's (moby v20.10.24 libnetwork/drivers/{macvlan/macvlan_network.go,

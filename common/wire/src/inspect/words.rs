@@ -39,6 +39,26 @@ pub(super) fn parse_spec(spec: &str) -> Option<Publish> {
     Some(Publish::at(port, protocol, host_ip, (host_port, host_port), from))
 }
 
+/// Ports that are mapped now, in the order in which they were asked for: docker made their rules in it (moby v0.6.4
+/// container.go, allocateNetwork). The record has one host port for each port inside, the last one; those before it were asked
+/// for by number.
+pub(super) fn mapped(asked: Vec<Publish>, mapped: Vec<Publish>) -> Vec<Publish> {
+    let same = |one: &Publish, other: &Publish| (one.port, one.protocol) == (other.port, other.protocol);
+    let mut rest = mapped;
+    let mut all = Vec::new();
+    for publish in &asked {
+        let is_it = |live: &Publish| same(live, publish) && [0, live.host_port].contains(&publish.host_port);
+        let is_overwritten = || asked.iter().filter(|other| same(other, publish)).count() > 1;
+        match rest.iter().position(is_it) {
+            Some(at) => all.push(rest.remove(at)),
+            None if publish.exact && is_overwritten() => all.push(publish.clone()),
+            None => {}
+        }
+    }
+    all.extend(rest);
+    all
+}
+
 /// Reads six bytes in hex with colons.
 pub fn mac(text: &str) -> Option<Mac> {
     let mut bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));

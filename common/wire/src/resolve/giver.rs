@@ -32,6 +32,9 @@ impl<'a> Giver<'a> {
             ends.flat_map(|end| [end.address, end.address_v6]).flatten().map(|prefix| prefix.address).collect();
         addresses.extend(nets.iter().flat_map(|net| [net.v4, net.v6]).flatten().map(|prefix| prefix.address));
         addresses.extend(nets.iter().flat_map(|net| &net.reserved));
+        if dialect.skips_first() {
+            addresses.extend(nets.iter().filter_map(|net| Some(net.v4?.at(1))));
+        }
         let published = chosen.iter().flat_map(|container| &container.published);
         let ports = published.filter(|publish| publish.exact || publish.host_port == publish.host_port_end);
         let ports = ports.map(|publish| (family(publish.host_ip), publish.protocol, publish.host_port)).collect();

@@ -122,9 +122,21 @@ fn bridge_name(network: &Network, daemon: &Daemon) -> String {
     let told = daemon.bridge.clone().filter(|_| network.is_default());
     told.or_else(|| network.bridge.clone()).unwrap_or_else(|| match network.is_default() {
         true => "docker0".to_owned(),
-        false if network.id.is_empty() => format!("br-{:012x}", hash(network.name.as_bytes()) & 0xffff_ffff_ffff),
-        false => format!("br-{}", network.id.get(..12).unwrap_or(&network.id)),
+        false if network.id.is_empty() => format!("br-{}", digits(&network.name)),
+        false => format!("br-{}", short_id(network)),
     })
+}
+
+/// The first twelve digits of a network's id, as they stand in the names of its interfaces. An id from elsewhere may hold
+/// anything.
+pub(super) fn short_id(network: &Network) -> String {
+    let start = network.id.get(..12).unwrap_or(&network.id);
+    if start.bytes().all(|byte| byte.is_ascii_alphanumeric()) { start.to_owned() } else { digits(&network.id) }
+}
+
+/// Twelve digits that are the same every time.
+fn digits(text: &str) -> String {
+    format!("{:012x}", hash(text.as_bytes()) & 0xffff_ffff_ffff)
 }
 
 /// The bridge's addresses: as recorded, as told to the daemon, as its containers say, or the version's default.

@@ -34,7 +34,7 @@ pub(super) fn parents(
 /// The parent: as recorded, else one that leads nowhere (getDummyName).
 fn parent_name(network: &Network) -> String {
     let first = if matches!(network.lie, Some(Lie::Ipvlan(..))) { "di" } else { "dm" };
-    let own = || format!("{first}-{}", network.id.get(..12).unwrap_or(&network.id));
+    let own = || format!("{first}-{}", networks::short_id(network));
     network.parent.clone().unwrap_or_else(own)
 }
 

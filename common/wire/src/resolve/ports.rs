@@ -34,6 +34,8 @@ pub(super) fn ports(
         _ if dialect.is_28() || dialect == Dialect::Own => {
             all.sort_by_key(|p| (!p.exact, p.port, p.protocol, p.requested, p.host_ip))
         }
+        // As they were asked for (moby v0.6.4 container.go, allocateNetwork).
+        Dialect::Docker06 => {}
         _ => {
             let count = all.len();
             let order = docker_order(&with_exposed(container, &all));

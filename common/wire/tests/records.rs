@@ -1,0 +1,100 @@
+//! Records as old versions wrote them, and records that hold what no version writes: rules are those of what can be read,
+//! and what cannot is named.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+use serde_json::{Value, json};
+use wire::{Daemon, Dialect, Family, Selection};
+
+/// The rules with any of the words, and what was said of the records.
+fn planned(dialect: Dialect, objects: &Value, words: &[&str]) -> (Vec<String>, Vec<String>) {
+    let (configs, mut findings) = wire::inspect::read(objects);
+    let (plan, more) = wire::plan(&configs, &Daemon::default(), dialect, &Selection::All);
+    findings.extend(more);
+    let text = wire::render::iptables::restore(&plan.rules, Family::V4);
+    let lines = text.lines().filter(|line| line.starts_with("-A") && words.iter().any(|word| line.contains(word)));
+    (lines.map(str::to_owned).collect(), findings.into_iter().map(|finding| finding.detail.to_string()).collect())
+}
+
+fn check(dialect: Dialect, objects: &Value, words: &[&str], rules: &[&str], findings: &[&str]) {
+    let (found, said) = planned(dialect, objects, words);
+    assert_eq!(
+        (found, said),
+        (rules.iter().map(|r| r.to_string()).collect(), findings.iter().map(|f| f.to_string()).collect())
+    );
+}
+
+#[test]
+fn ports_of_0_6_come_in_the_order_in_which_they_were_asked_for() {
+    let mut container = json!({ "ID": "c1", "State": { "Running": true },
+        "Config": { "PortSpecs": ["6379", "8080:80", "53:53/udp", "9090:80", ":22"] },
+        "NetworkSettings": { "IPAddress": "172.17.0.4", "IPPrefixLen": 16, "Gateway": "172.17.42.1",
+            "PortMapping": { "Tcp": { "22": "22", "6379": "49155", "80": "9090" }, "Udp": { "53": "53" } } } });
+    let rule = |protocol: &str, host: u16, to: &str| {
+        format!("-A DOCKER ! -i docker0 -p {protocol} -m {protocol} --dport {host} -j DNAT --to-destination {to}")
+    };
+    let rules = |first: u16, address: &str| {
+        let ports = [("tcp", first, 6379), ("tcp", 8080, 80), ("udp", 53, 53), ("tcp", 9090, 80), ("tcp", 22, 22)];
+        ports.map(|(protocol, host, port)| rule(protocol, host, &format!("{address}:{port}")))
+    };
+    // One port inside that two of the host lead to is in the record once.
+    check(Dialect::Docker06, &container, &["DNAT"], &rules(49155, "172.17.0.4").each_ref().map(String::as_str), &[]);
+    container["State"]["Running"] = json!(false);
+    container["NetworkSettings"] = json!({ "IPAddress": "", "IPPrefixLen": 0, "PortMapping": null });
+    check(Dialect::Docker06, &container, &["DNAT"], &rules(49153, "172.17.0.2").each_ref().map(String::as_str), &[]);
+}
+
+#[test]
+fn addresses_of_versions_before_0_5_are_read() {
+    let container = json!({ "Id": "c1", "State": { "Running": true }, "Config": { "PortSpecs": ["6379"] },
+        "NetworkSettings": { "IpAddress": "172.17.0.9", "IpPrefixLen": 16, "PortMapping": { "6379": "49153" } } });
+    let rule = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 49153 -j DNAT --to-destination 172.17.0.9:6379";
+    check(Dialect::Docker06, &container, &["DNAT"], &[rule], &[]);
+}
+
+#[test]
+fn an_address_that_is_none_is_named_and_one_without_a_length_is_kept() {
+    let container = |name: &str, settings: Value| {
+        let ports = json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": format!("80{name}") }] });
+        let mut all = json!({ "Ports": ports });
+        all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        json!({ "Id": format!("c{name}"), "Name": format!("/c{name}"), "State": { "Running": true },
+            "NetworkSettings": all })
+    };
+    let objects = json!([
+        container("1", json!({ "IPAddress": "999.17.0.2", "IPPrefixLen": 16 })),
+        container("2", json!({ "IPAddress": "172.17.0.5", "IPPrefixLen": 77 })),
+        container("3", json!({ "IPAddress": "172.17.0.7" })),
+    ]);
+    let rule = |host: u16, to: &str| {
+        format!("-A DOCKER ! -i docker0 -p tcp -m tcp --dport {host} -j DNAT --to-destination {to}:80")
+    };
+    let rules = [rule(801, "172.17.0.2"), rule(802, "172.17.0.3"), rule(803, "172.17.0.7")];
+    let findings = [
+        "its address '999.17.0.2/16' is no address; it gets another",
+        "its address '172.17.0.5/77' is no address; it gets another",
+    ];
+    check(Dialect::Docker20, &objects, &["DNAT"], &rules.each_ref().map(String::as_str), &findings);
+}
+
+/// The text goes to iptables-restore as root: a record is not to say more rules in it, nor to name settings elsewhere.
+#[test]
+fn names_that_would_say_more_than_a_name_are_left_out() {
+    let named = |option: &str, name: &str| {
+        json!([{ "Name": "n", "Id": "0123456789abcdef", "Driver": "bridge", "IPAM": { "Config": [{ "Subnet": "10.1.0.0/24" }] },
+            "Options": { option: name } }])
+    };
+    let rule = "-A DOCKER-ISOLATION-STAGE-2 -o br-0123456789ab -j DROP";
+    let key = "com.docker.network.bridge.name";
+    for name in ["br0\n-A INPUT -j ACCEPT", "../../../kernel", "br+", "br0 -j ACCEPT", "all"] {
+        let finding = format!("its bridge '{name}' is no name of an interface; left out");
+        check(Dialect::Docker20, &named(key, name), &["STAGE-2 -o br"], &[rule], &[&finding]);
+    }
+    check(Dialect::Docker20, &named(key, "br0"), &["STAGE-2 -o br"], &[&rule.replace("br-0123456789ab", "br0")], &[]);
+    let trusted = named("com.docker.network.bridge.trusted_host_interfaces", "vpn0:x\ny");
+    let finding = "its trusted interface 'x\ny' is no name of an interface; left out";
+    check(Dialect::Docker28, &trusted, &["nothing of the kind"], &[], &[finding]);
+    let mut objects = named(key, "");
+    objects[0]["Id"] = json!("a\n-A X");
+    let (rules, _) = planned(Dialect::Docker20, &objects, &["STAGE-2 -o br"]);
+    assert!(rules.iter().all(|rule| rule.split(' ').count() == 6), "{rules:?}");
+}
