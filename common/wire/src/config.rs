@@ -66,6 +66,12 @@ pub struct Network {
     pub host_ip: Option<IpAddr>,
     /// The address that outgoing IPv4 packets get instead of the interface's (docker 19.03 on).
     pub source_ip: Option<IpAddr>,
+    /// The same for IPv6 (docker 27 on).
+    #[serde(default)]
+    pub source_ip_v6: Option<IpAddr>,
+    /// How the names of containers' interfaces begin, instead of `eth` (`com.docker.network.container_iface_prefix`).
+    #[serde(default)]
+    pub interfaces: Option<String>,
     /// Whether the bridge has no IPv4 address of its own (`com.docker.network.bridge.inhibit_ipv4`).
     #[serde(default)]
     pub inhibit_ipv4: bool,
@@ -234,6 +240,12 @@ pub struct Endpoint {
     pub links: Vec<Link>,
     /// Which endpoint gives the gateway: the highest (docker 28 on).
     pub priority: i64,
+    /// The name of its interface, where one was asked for (docker 28 on).
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Kernel settings of its interface, below `net`: `ipv4/conf/IFNAME/forwarding` and value (docker 27 on).
+    #[serde(default)]
+    pub sysctls: Vec<(String, String)>,
 }
 
 /// A port that is published.

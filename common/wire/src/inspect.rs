@@ -218,6 +218,7 @@ impl Reader {
     fn endpoint(&mut self, value: &Value, name: &str, id: &str, subject: &str) -> Endpoint {
         let wanted = |key: &str| Some(Prefix::host(string(&value["IPAMConfig"], key)?.parse().ok()?));
         let gateway = |key: &str| string(value, key).and_then(|text| text.parse().ok());
+        let option = |key: &str| string(&value["DriverOpts"], &format!("com.docker.network.endpoint.{key}"));
         let own = id.get(..12).unwrap_or(id);
         Endpoint {
             network: name.to_owned(),
@@ -230,7 +231,22 @@ impl Reader {
             aliases: strings(&value["Aliases"]).into_iter().filter(|alias| alias != own).collect(),
             links: links(&value["Links"]),
             priority: value["GwPriority"].as_i64().unwrap_or(0),
+            name: option("ifname").and_then(|name| self.interface(name, "interface", subject)),
+            sysctls: self.sysctls(option("sysctls").unwrap_or_default(), subject),
         }
+    }
+
+    /// `net.ipv4.conf.IFNAME.forwarding=1,…` (moby v28.5.2 libnetwork/netlabel/labels.go, EndpointSysctls).
+    fn sysctls(&mut self, text: &str, subject: &str) -> Vec<(String, String)> {
+        let all = text.split(',').filter(|one| !one.is_empty());
+        all.filter_map(|one| {
+            let read = words::sysctl(one);
+            if read.is_none() {
+                self.find("sysctl", subject, format!("'{one}' is no setting of an interface; left out"));
+            }
+            read
+        })
+        .collect()
     }
 
     /// An address under one of these names, with the length of its network. One without a length has its network's.

@@ -100,25 +100,25 @@ fn interfaces(ctr: &Ctr, resolved: &Resolved, hairpin: bool) -> Vec<Interface> {
         let net = &resolved.nets[place.net];
         let (host_name, bridge) = (veth_name(&ctr.id, &net.name), net.bridge.clone());
         let joint = Joint::Pair { host_name, bridge, hairpin };
-        Interface { mtu: Some(net.mtu.unwrap_or(MTU)), ..interface(ctr, place, net, joint, ctr.gateways, index) }
+        let made = interface(ctr, place, net, joint, ctr.gateways, index);
+        (place.number, Interface { mtu: Some(net.mtu.unwrap_or(MTU)), ..made })
     });
     let on_parents = ctr.lying.iter().enumerate().filter_map(|(index, place)| {
         let net = &resolved.parents[place.net];
         let lie = net.lie?;
         let joint = Joint::On { parent: net.bridge.clone(), lie };
         let made = interface(ctr, place, net, joint, ctr.lying_gateways, index);
-        Some(match lie {
+        let made = match lie {
             Lie::Macvlan(_) => made,
             // Docker leads everything out by the interface itself where the host routes for it (ipvlan_joinleave.go).
             Lie::Ipvlan(IpvlanMode::L2, _) => Interface { mac: None, ..made },
             Lie::Ipvlan(..) => Interface { mac: None, straight: !net.internal, gateways: Vec::new(), ..made },
-        })
+        };
+        Some((place.number, made))
     });
-    let mut all: Vec<Interface> = on_bridges.chain(on_parents).collect();
-    let number =
-        |interface: &Interface| interface.name.strip_prefix("eth").and_then(|digits| digits.parse::<u32>().ok());
-    all.sort_by_key(number);
-    all
+    let mut all: Vec<(usize, Interface)> = on_bridges.chain(on_parents).collect();
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, interface)| interface).collect()
 }
 
 fn interface(
@@ -139,7 +139,7 @@ fn interface(
         joint,
         container: (ctr.id.clone(), ctr.title.clone()),
         network: net.name.clone(),
-        name: format!("eth{}", place.number),
+        name: place.interface.clone(),
         mac: Some(place.mac),
         addresses: [place.v4, place.v6].into_iter().flatten().collect(),
         gateways: [four, six].into_iter().flatten().collect(),
@@ -208,11 +208,18 @@ fn sysctls(resolved: &Resolved, daemon: &Daemon, dialect: Dialect) -> Vec<Sysctl
         for (place, net) in on_bridges.chain(ctr.lying.iter().map(|place| (place, &resolved.parents[place.net]))) {
             all.push(Sysctl {
                 container: Some(ctr.id.clone()),
-                key: format!("net/ipv6/conf/eth{}/disable_ipv6", place.number),
+                key: format!("net/ipv6/conf/{}/disable_ipv6", place.interface),
                 value: if place.v6.is_some() { "0" } else { "1" }.to_owned(),
                 reason: "IPv6 inside only where the network has it".to_owned(),
                 from: format!("{}: EnableIPv6", net.from),
             });
+            all.extend(place.sysctls.iter().map(|(key, value)| Sysctl {
+                container: Some(ctr.id.clone()),
+                key: format!("net/{}", key.replace("IFNAME", &place.interface)),
+                value: value.clone(),
+                reason: "asked for with the network".to_owned(),
+                from: format!("NetworkSettings.Networks[\"{}\"].DriverOpts", net.name),
+            }));
         }
     }
     all.dedup();

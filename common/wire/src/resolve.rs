@@ -60,7 +60,9 @@ pub(crate) struct Net {
     pub icc: bool,
     pub masquerade: bool,
     pub mtu: Option<u32>,
-    pub source_ip: Option<IpAddr>,
+    pub source_ips: [Option<IpAddr>; 2],
+    /// How the names of containers' interfaces begin.
+    pub interfaces: String,
     pub host_ip: Option<IpAddr>,
     /// Whether the bridge has no IPv4 address of its own.
     pub inhibit_ipv4: bool,
@@ -87,6 +89,11 @@ impl Net {
             Family::V4 => self.v4,
             Family::V6 => self.v6,
         }
+    }
+
+    /// The address that packets to the outside get, where that is not the interface's.
+    pub(crate) fn source(&self, family: Family) -> Option<IpAddr> {
+        self.source_ips.into_iter().flatten().find(|ip| Family::of(*ip) == family)
     }
 
     pub(crate) fn mode(&self, family: Family) -> GatewayMode {
@@ -120,14 +127,18 @@ pub(crate) struct Ctr {
 pub(crate) struct Place {
     /// Index into the networks: those with bridges, or those with parents.
     pub net: usize,
-    /// The number of its interface.
+    /// Its interface's place among the container's.
     pub number: usize,
+    /// The name of its interface.
+    pub interface: String,
     pub v4: Option<Prefix>,
     pub v6: Option<Prefix>,
     pub mac: Mac,
     pub recorded: bool,
     /// When it was made.
     pub joined: Time,
+    /// Kernel settings of its interface, with `IFNAME` for its name.
+    pub sysctls: Vec<(String, String)>,
     /// Containers that it is linked to, as indices.
     pub links: Vec<usize>,
 }
@@ -286,7 +297,32 @@ fn places(container: &Container, nets: [&[Net]; 2], giver: &mut Giver, findings:
             }
         }
     }
+    call(&mut places, [&nets[0], &nets[1]], container);
     places
+}
+
+/// Names the interfaces: as was asked for, else the network's beginning and the first number that is free (moby v28.5.2
+/// libnetwork/osl/interface_linux.go, generateIfaceName).
+fn call(places: &mut [Vec<Place>; 2], nets: [&[Net]; 2], container: &Container) {
+    let net = |kind: usize, place: &Place| &nets[kind][place.net];
+    let asked =
+        |net: &Net| container.endpoints.iter().find(|end| end.network == net.name).and_then(|end| end.name.clone());
+    let mut order: Vec<(usize, usize)> =
+        (0..2).flat_map(|kind| (0..places[kind].len()).map(move |at| (kind, at))).collect();
+    order.sort_by_key(|&(kind, at)| places[kind][at].number);
+    let mut taken = BTreeSet::new();
+    for (kind, at) in order {
+        let net = net(kind, &places[kind][at]);
+        let free = |taken: &BTreeSet<String>| {
+            (0..)
+                .map(|number| format!("{}{number}", net.interfaces))
+                .find(|name| !taken.contains(name))
+                .unwrap_or_default()
+        };
+        let name = asked(net).filter(|name| !taken.contains(name)).unwrap_or_else(|| free(&taken));
+        taken.insert(name.clone());
+        places[kind][at].interface = name;
+    }
 }
 
 fn place(
@@ -313,7 +349,8 @@ fn place(
             .and_then(|(v6, length)| Prefix::new(from_mac(v6, mac), length))
     });
     let v6 = v6.map(|prefix| Prefix { length: net.v6.map_or(prefix.length, |v6| v6.length), ..prefix });
-    Place { net: index, number, v4, v6, mac, recorded, joined: (None, false), links: Vec::new() }
+    let (interface, sysctls, links) = (String::new(), end.sysctls.clone(), Vec::new());
+    Place { net: index, number, interface, v4, v6, mac, recorded, joined: (None, false), sysctls, links }
 }
 
 /// Docker's MAC address: 02:42 and the IPv4 address (libnetwork, netutils/utils.go, GenerateMACFromIP).

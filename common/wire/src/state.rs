@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -122,11 +122,24 @@ impl State {
 }
 
 /// The state file of this namespace, locked: nobody else changes anything meanwhile.
+///
+/// Where nothing is up the lock file goes with the lock. Whoever waited for it has it open still, and sees when its turn comes
+/// that it is no longer the one that others lock.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     name: String,
     _lock: File,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if !self.path().exists() {
+            // A file left of one that was killed while it wrote.
+            let _ = fs::remove_file(self.new_path());
+            let _ = fs::remove_file(lock_path(&self.dir, &self.name));
+        }
+    }
 }
 
 impl Store {
@@ -139,10 +152,14 @@ impl Store {
         // The folder above it is that of running containers too, whose sockets nobody else may reach.
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
         let name = cookie().map_err(failed(dir))?.to_string();
-        let path = dir.join(format!("{name}.lock"));
-        let lock = File::create(&path).map_err(failed(&path))?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|errno| failed(&path)(errno.into()))?;
-        Ok(Store { dir: dir.to_owned(), name, _lock: lock })
+        let path = lock_path(dir, &name);
+        loop {
+            let lock = File::create(&path).map_err(failed(&path))?;
+            flock(&lock, FlockOperation::LockExclusive).map_err(|errno| failed(&path)(errno.into()))?;
+            if is_file_of(&lock, &path).map_err(failed(&path))? {
+                return Ok(Store { dir: dir.to_owned(), name, _lock: lock });
+            }
+        }
     }
 
     /// Reads without a lock; `None` where nothing is up. For programs that only look.
@@ -158,14 +175,14 @@ impl Store {
 
     /// Writes it, whole or not at all.
     pub fn write(&self, state: &State) -> Result<(), StateError> {
-        let (path, new) = (self.path(), self.dir.join(format!("{}.new", self.name)));
+        let (path, new) = (self.path(), self.new_path());
         let bytes = serde_json::to_vec(state).map_err(|source| StateError::Form { path: path.clone(), source })?;
         let written =
             File::create(&new).and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&new, &path));
         written.map_err(|source| StateError::File { path, source })
     }
 
-    /// Forgets everything. The lock stays: whoever waits for it has it open.
+    /// Forgets everything.
     pub fn clear(&self) -> Result<(), StateError> {
         let path = self.path();
         match fs::remove_file(&path) {
@@ -188,6 +205,24 @@ impl Store {
     fn path(&self) -> PathBuf {
         self.dir.join(format!("{}.json", self.name))
     }
+
+    fn new_path(&self) -> PathBuf {
+        self.dir.join(format!("{}.new", self.name))
+    }
+}
+
+fn lock_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.lock"))
+}
+
+/// Whether the path still leads to the open file.
+fn is_file_of(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((open.dev(), open.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn read(path: &Path) -> Result<Option<State>, StateError> {
@@ -198,5 +233,47 @@ fn read(path: &Path) -> Result<Option<State>, StateError> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StateError::File { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let all = fs::read_dir(dir).unwrap();
+        all.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_lock_leaves_nothing_where_nothing_is_up() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::lock(dir.path()).unwrap());
+        assert_eq!(names(dir.path()), [""; 0]);
+        let store = Store::lock(dir.path()).unwrap();
+        store.write(&State::default()).unwrap();
+        drop(store);
+        assert_eq!(names(dir.path()).len(), 2);
+        Store::lock(dir.path()).unwrap().clear().unwrap();
+        assert_eq!(names(dir.path()), [""; 0]);
+    }
+
+    /// Each adds one to a number in a file that nobody else may have read meanwhile.
+    #[test]
+    fn a_lock_that_goes_and_comes_is_one_holders_at_a_time() {
+        let (dir, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = work.path().join("count");
+        fs::write(&file, "0").unwrap();
+        let add = || {
+            for _ in 0..200 {
+                let _store = Store::lock(dir.path()).unwrap();
+                let count: u32 = fs::read_to_string(&file).unwrap().parse().unwrap();
+                std::thread::yield_now();
+                fs::write(&file, (count + 1).to_string()).unwrap();
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(add)));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "800");
+        assert_eq!(names(dir.path()), [""; 0]);
     }
 }

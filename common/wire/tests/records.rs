@@ -98,3 +98,54 @@ fn names_that_would_say_more_than_a_name_are_left_out() {
     let (rules, _) = planned(Dialect::Docker20, &objects, &["STAGE-2 -o br"]);
     assert!(rules.iter().all(|rule| rule.split(' ').count() == 6), "{rules:?}");
 }
+
+/// As docker 28.5.2 writes them; the beginning of names and the host's address also as 20.10 does.
+#[test]
+fn interfaces_are_called_as_was_asked_and_have_the_settings_that_were() {
+    let network = |name: &str, octet: u8, options: Value| {
+        json!({ "Name": name, "Id": format!("{name}0123456789abcdef"), "Driver": "bridge", "EnableIPv6": true,
+            "IPAM": { "Config": [{ "Subnet": format!("10.{octet}.0.0/24") }, { "Subnet": format!("fd00:{octet}::/64") }] },
+            "Options": options })
+    };
+    let label = |key: &str| format!("com.docker.network.{key}");
+    let objects = json!([
+        network("a", 1, json!({ label("container_iface_prefix"): "lan", label("host_ipv4"): "192.0.2.9", label("host_ipv6"): "2001:db8::9" })),
+        network("b", 2, json!({ label("container_iface_prefix"): "no name" })),
+        network("c", 3, json!({})),
+        { "Id": "c1", "Name": "/web", "State": { "Running": true }, "Config": {}, "HostConfig": { "NetworkMode": "c" },
+          "NetworkSettings": { "Networks": { "a": {}, "b": {}, "c": { "DriverOpts": {
+            label("endpoint.ifname"): "wan0",
+            label("endpoint.sysctls"): "net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.ip_forward=1" } } } } },
+    ]);
+    let (configs, findings) = wire::inspect::read(&objects);
+    let said: Vec<&str> = findings.iter().map(|finding| &*finding.detail).collect();
+    assert_eq!(
+        said,
+        [
+            "its prefix of interfaces 'no name' is no name of an interface; left out",
+            "'net.ipv4.ip_forward=1' is no setting of an interface; left out",
+        ]
+    );
+    let (plan, _) = wire::plan(&configs, &Daemon::default(), Dialect::Docker28, &Selection::Live);
+    let names: Vec<&str> = plan.interfaces.iter().map(|interface| &*interface.name).collect();
+    assert_eq!(names, ["wan0", "lan0", "eth0"]);
+    let inside = plan.sysctls.iter().filter(|sysctl| sysctl.container.is_some());
+    let inside: Vec<_> = inside.map(|sysctl| format!("{}={}", sysctl.key, sysctl.value)).collect();
+    assert_eq!(
+        inside,
+        [
+            "net/ipv6/conf/wan0/disable_ipv6=0",
+            "net/ipv4/conf/wan0/log_martians=1",
+            "net/ipv6/conf/lan0/disable_ipv6=0",
+            "net/ipv6/conf/eth0/disable_ipv6=0",
+        ]
+    );
+    let sources = |family| {
+        let text = wire::render::iptables::restore(&plan.rules, family);
+        text.lines().filter(|line| line.contains("SNAT")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let bridge = "br-a0123456789a";
+    let four = format!("-A POSTROUTING -s 10.1.0.0/24 ! -o {bridge} -j SNAT --to-source 192.0.2.9");
+    let six = format!("-A POSTROUTING -s fd00:1::/64 ! -o {bridge} -j SNAT --to-source 2001:db8::9");
+    assert_eq!([sources(Family::V4), sources(Family::V6)], [[four], [six]]);
+}

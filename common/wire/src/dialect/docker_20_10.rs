@@ -73,8 +73,7 @@ impl Builder<'_> {
 
     fn external(&mut self, net: &Net, network: Prefix) {
         let bridge = &*net.bridge;
-        let source =
-            |plain: Target| net.source_ip.filter(|ip| Family::of(*ip) == self.0.family).map_or(plain, Target::SourceAs);
+        let source = |plain: Target| net.source(self.0.family).map_or(plain, Target::SourceAs);
         let target = source(Target::Masquerade);
         let masq = format!("{}: com.docker.network.bridge.enable_ip_masquerade", net.from);
         if net.masquerade {

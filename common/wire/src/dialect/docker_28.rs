@@ -118,7 +118,7 @@ impl Builder<'_> {
     fn external(&mut self, net: &Net, network: Prefix) {
         let bridge = &*net.bridge;
         let routed = net.mode(self.0.family) == GatewayMode::Routed;
-        let source = net.source_ip.filter(|ip| Family::of(*ip) == self.0.family);
+        let source = net.source(self.0.family);
         let target = source.map_or(Target::Masquerade, Target::SourceAs);
         if net.masquerade && !routed {
             let from = format!("{}: com.docker.network.bridge.enable_ip_masquerade", net.from);

@@ -104,7 +104,7 @@ impl<'a> Builder<'a> {
             self.nets().filter(|(net, _)| !net.internal && net.mode(self.family) != GatewayMode::Routed)
         {
             let bridge = &*net.bridge;
-            let source = net.source_ip.filter(|ip| Family::of(*ip) == self.family);
+            let source = net.source(self.family);
             let inside = Match::Source(Is::In, network);
             if net.masquerade {
                 let from = format!("{}: com.docker.network.bridge.enable_ip_masquerade", net.from);

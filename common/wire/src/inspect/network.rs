@@ -30,6 +30,9 @@ impl Reader {
             mtu: option("driver.mtu").and_then(|mtu| mtu.parse().ok()).filter(|mtu| *mtu > 0),
             host_ip: option("bridge.host_binding_ipv4").and_then(|ip| ip.parse().ok()),
             source_ip: option("host_ipv4").and_then(|ip| ip.parse().ok()),
+            source_ip_v6: option("host_ipv6").and_then(|ip| ip.parse().ok()),
+            interfaces: option("container_iface_prefix")
+                .and_then(|name| self.interface(name, "prefix of interfaces", &subject)),
             inhibit_ipv4: option("bridge.inhibit_ipv4").and_then(truth).unwrap_or_default(),
             trusted_interfaces: self.trusted(option("bridge.trusted_host_interfaces").unwrap_or_default(), &subject),
             gateway_mode: option("bridge.gateway_mode_ipv4").map(gateway_mode).unwrap_or_default(),
@@ -43,7 +46,7 @@ impl Reader {
     }
 
     /// The name of an interface; one that can be none is named and left out.
-    fn interface(&mut self, name: &str, what: &str, subject: &str) -> Option<String> {
+    pub(super) fn interface(&mut self, name: &str, what: &str, subject: &str) -> Option<String> {
         if name.is_empty() {
             return None;
         }

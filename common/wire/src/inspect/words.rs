@@ -39,6 +39,19 @@ pub(super) fn parse_spec(spec: &str) -> Option<Publish> {
     Some(Publish::at(port, protocol, host_ip, (host_port, host_port), from))
 }
 
+/// `net.ipv4.conf.IFNAME.forwarding=1`, as `ipv4/conf/IFNAME/forwarding` and `1`; no setting but an interface's.
+pub(super) fn sysctl(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    let parts: Vec<&str> = name.strip_prefix("net.")?.split('.').collect();
+    let [family @ ("ipv4" | "ipv6" | "mpls"), kind @ ("conf" | "neigh"), "IFNAME", key] = parts[..] else {
+        return None;
+    };
+    let is_plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let is_value = value.bytes().all(|byte| byte.is_ascii_graphic());
+    (!key.is_empty() && is_plain(key) && is_value).then(|| (format!("{family}/{kind}/IFNAME/{key}"), value.to_owned()))
+}
+
 /// Ports that are mapped now, in the order in which they were asked for: docker made their rules in it (moby v0.6.4
 /// container.go, allocateNetwork). The record has one host port for each port inside, the last one; those before it were asked
 /// for by number.
