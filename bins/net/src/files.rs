@@ -12,17 +12,22 @@ use wire::state::Store;
 
 /// The folder of one container's files.
 pub fn folder(dir: &Path, id: &str) -> anyhow::Result<PathBuf> {
-    // An id from elsewhere may hold anything.
-    let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Ok(Store::files(dir)?.join(id))
+    Ok(inside(&Store::files(dir)?, id))
+}
+
+/// An id from elsewhere may hold anything.
+fn inside(all: &Path, id: &str) -> PathBuf {
+    all.join(id.chars().filter(char::is_ascii_alphanumeric).take(64).collect::<String>())
 }
 
 /// Writes those of all that are up, and removes those of others. A file that is there keeps its inode: it may be bound.
 pub fn write(dir: &Path, configs: &Configs, plan: &Plan) -> anyhow::Result<()> {
     let theirs = of_host();
+    let all = Store::files(dir)?;
     for container in configs.containers.iter().filter(|container| has_own(container)) {
-        let folder = folder(dir, &container.id)?;
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make '{}'", folder.display()))?;
+        let folder = inside(&all, &container.id);
+        let made = make(&all).and_then(|()| make(&folder));
+        made.with_context(|| format!("cannot make '{}'", folder.display()))?;
         let texts = [
             ("hosts", hosts(container, configs, gateway(container, plan))),
             ("resolv.conf", of_container(container, &theirs)),
@@ -32,22 +37,37 @@ pub fn write(dir: &Path, configs: &Configs, plan: &Plan) -> anyhow::Result<()> {
             put(&path, text.as_bytes()).with_context(|| format!("cannot write '{}'", path.display()))?;
         }
     }
-    sweep(dir, configs)
+    sweep_all(&all, configs)
 }
 
 /// Removes the files of containers that are not up.
 pub fn sweep(dir: &Path, configs: &Configs) -> anyhow::Result<()> {
-    let all = Store::files(dir)?;
-    let wanted: Vec<PathBuf> =
-        configs.containers.iter().map(|container| folder(dir, &container.id)).collect::<Result<_, _>>()?;
-    for entry in fs::read_dir(&all).into_iter().flatten().flatten() {
-        if !wanted.contains(&entry.path()) {
-            fs::remove_dir_all(entry.path()).with_context(|| format!("cannot remove '{}'", entry.path().display()))?;
+    sweep_all(&Store::files(dir)?, configs)
+}
+
+fn sweep_all(all: &Path, configs: &Configs) -> anyhow::Result<()> {
+    let wanted: Vec<PathBuf> = configs.containers.iter().map(|container| inside(all, &container.id)).collect();
+    let mut is_empty = true;
+    for path in fs::read_dir(all).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        match wanted.contains(&path) {
+            true => is_empty = false,
+            false => {
+                fs::remove_dir_all(&path).with_context(|| format!("cannot remove '{}'", path.display()))?;
+            }
         }
     }
-    // What still has something in it stays.
-    let _ = fs::remove_dir(&all);
+    if is_empty {
+        let _ = fs::remove_dir(all);
+    }
     Ok(())
+}
+
+/// A folder that may be there.
+fn make(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 /// The host's `resolv.conf` with the servers that it asks in the end; empty where it has none.
@@ -67,6 +87,9 @@ fn gateway(container: &Container, plan: &Plan) -> Option<std::net::IpAddr> {
 }
 
 fn put(path: &Path, text: &[u8]) -> io::Result<()> {
+    if let Ok(mut new) = File::create_new(path) {
+        return new.write_all(text);
+    }
     let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut there = Vec::new();
     file.read_to_end(&mut there)?;

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Refuses ports of IPv6 addresses that containers publish and that cannot be had; `all` also those of no address.
 pub fn refuse(containers: &[Container], all: bool, dir: &Path) -> anyhow::Result<()> {
-    for container in containers.iter().filter(|container| !is_up(dir, &container.id)) {
+    for container in containers {
         for publish in container.published.iter().filter(|publish| publish.host_port != 0) {
             let ip = match publish.host_ip {
                 Some(ip) if ip.is_ipv4() => continue,
@@ -32,6 +32,9 @@ pub fn refuse(containers: &[Container], all: bool, dir: &Path) -> anyhow::Result
                 _ if all => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
                 _ => continue,
             };
+            if is_up(dir, &container.id) {
+                break;
+            }
             let place = SocketAddr::new(ip, publish.host_port);
             if let Err(error) = (Forward { protocol: publish.protocol, host: place, to: place }).is_free() {
                 let what = format!("port {}/{} of {ip}", publish.host_port, publish.protocol.word());

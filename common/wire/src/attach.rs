@@ -101,11 +101,10 @@ impl Attacher {
         state.configs = given(merged, &up, &plan, daemon);
         changes.undo.into_iter().for_each(|undo| state.remember(undo));
         state.complete = false;
-        self.store.write(&state)?;
+        let written = self.store.write(&state)?;
         match make(&steps, &self.route, &self.netfilter) {
             Ok(()) => {
-                state.complete = true;
-                self.store.write(&state)?;
+                written.end()?;
                 tracked::forget_asked(&plan, &before, &live, &self.netfilter);
                 Ok(Attached { plan, steps, findings, configs: state.configs })
             }

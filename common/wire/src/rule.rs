@@ -1,12 +1,13 @@
 //! Filter and address translation rules as values, and the sets that they are put into.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use model::Protocol;
 
 use crate::Prefix;
+use crate::resolve::{hash, hash_on};
 
 /// IPv4 or IPv6: each has tables of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -158,11 +159,30 @@ impl Rule {
             && self.target == other.target
     }
 
-    /// A number that is the same for all that do the same.
-    fn mark(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.family, self.table, &self.chain, &self.matches, &self.target).hash(&mut hasher);
-        hasher.finish()
+    /// A number that is the same for all that do the same, every time.
+    pub(crate) fn mark(&self) -> u64 {
+        let mut mark = Mark::default();
+        (self.family, self.table, &self.chain, &self.matches, &self.target).hash(&mut mark);
+        mark.finish()
+    }
+}
+
+/// FNV-1a of what is hashed.
+struct Mark(u64);
+
+impl Default for Mark {
+    fn default() -> Mark {
+        Mark(hash(&[]))
+    }
+}
+
+impl Hasher for Mark {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash_on(self.0, bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -16,6 +16,9 @@ use crate::namespace::cookie;
 /// Where state lies by default. It is gone after a reboot, as is what it tells of.
 pub const DEFAULT_DIR: &str = "/run/dockless/net";
 
+/// One byte, so that nobody reads half of it.
+const END: u8 = b'\n';
+
 /// What went wrong with the state file.
 #[derive(Debug, Error)]
 pub enum StateError {
@@ -104,7 +107,8 @@ pub struct State {
     pub read: Vec<Container>,
     /// How to undo it, in the order in which it was done.
     pub undo: Vec<Undo>,
-    /// Whether the last work on it came to its end; else any of it may be half done.
+    /// Whether the last work on it came to its end; else any of it may be half done. In the file: whether the line has its end.
+    #[serde(default, skip_serializing)]
     pub complete: bool,
 }
 
@@ -173,13 +177,20 @@ impl Store {
         Ok(read(&self.path())?.unwrap_or_default())
     }
 
-    /// Writes it, whole or not at all.
-    pub fn write(&self, state: &State) -> Result<(), StateError> {
+    /// Writes it, whole or not at all. The work that it tells of may come to its end later.
+    pub fn write(&self, state: &State) -> Result<Written, StateError> {
         let (path, new) = (self.path(), self.new_path());
-        let bytes = serde_json::to_vec(state).map_err(|source| StateError::Form { path: path.clone(), source })?;
-        let written =
-            File::create(&new).and_then(|mut file| file.write_all(&bytes)).and_then(|()| fs::rename(&new, &path));
-        written.map_err(|source| StateError::File { path, source })
+        let mut bytes = serde_json::to_vec(state).map_err(|source| StateError::Form { path: path.clone(), source })?;
+        bytes.extend(state.complete.then_some(END));
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            fs::rename(&new, &path)?;
+            Ok(file)
+        });
+        match written {
+            Ok(file) => Ok(Written { path, file }),
+            Err(source) => Err(StateError::File { path, source }),
+        }
     }
 
     /// Forgets everything.
@@ -211,6 +222,20 @@ impl Store {
     }
 }
 
+/// A state that was written, whose work goes on.
+#[derive(Debug)]
+pub struct Written {
+    path: PathBuf,
+    file: File,
+}
+
+impl Written {
+    /// The work has come to its end.
+    pub fn end(mut self) -> Result<(), StateError> {
+        self.file.write_all(&[END]).map_err(|source| StateError::File { path: self.path, source })
+    }
+}
+
 fn lock_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.lock"))
 }
@@ -229,7 +254,8 @@ fn read(path: &Path) -> Result<Option<State>, StateError> {
     match fs::read(path) {
         Ok(bytes) => {
             let form = |source| StateError::Form { path: path.to_owned(), source };
-            serde_json::from_slice(&bytes).map(Some).map_err(form)
+            let state: State = serde_json::from_slice(&bytes).map_err(form)?;
+            Ok(Some(State { complete: state.complete || bytes.last() == Some(&END), ..state }))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StateError::File { path: path.to_owned(), source }),
@@ -243,6 +269,23 @@ mod tests {
     fn names(dir: &Path) -> Vec<String> {
         let all = fs::read_dir(dir).unwrap();
         all.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn work_that_did_not_come_to_its_end_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::lock(dir.path()).unwrap();
+        let complete = || store.read().unwrap().complete;
+        let written = store.write(&State::default()).unwrap();
+        assert!(!complete());
+        written.end().unwrap();
+        assert!(complete());
+        store.write(&State { complete: true, ..State::default() }).unwrap();
+        assert!(complete());
+        // As it was written before.
+        fs::write(store.path(), br#"{"configs":{"containers":[],"networks":[]},"read":[],"undo":[],"complete":true}"#)
+            .unwrap();
+        assert!(complete());
     }
 
     #[test]

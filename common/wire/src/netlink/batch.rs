@@ -16,29 +16,35 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// None yet, with room for so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Batch {
+        Batch { bytes: Vec::with_capacity(bytes), ..Batch::default() }
+    }
+
     /// Begins a message; the one before ends.
     pub(crate) fn begin(&mut self, kind: u16, flags: u16, header: &[u8]) {
+        self.end();
         self.start = self.bytes.len();
         self.sequence += 1;
-        self.bytes.extend(0u32.to_ne_bytes());
-        self.bytes.extend(kind.to_ne_bytes());
-        self.bytes.extend((flags | REQUEST).to_ne_bytes());
-        self.bytes.extend(self.sequence.to_ne_bytes());
-        self.bytes.extend(0u32.to_ne_bytes());
-        self.bytes.extend(header);
-        self.finish();
+        let mut head = [0; 16];
+        head[4..6].copy_from_slice(&kind.to_ne_bytes());
+        head[6..8].copy_from_slice(&(flags | REQUEST).to_ne_bytes());
+        head[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
+        self.bytes.extend_from_slice(&head);
+        self.bare(header);
     }
 
     /// Adds an attribute.
     pub(crate) fn put(&mut self, kind: u16, value: &[u8]) {
         self.head(kind, value.len());
-        self.bytes.extend(value);
-        self.finish();
+        self.bare(value);
     }
 
     /// Adds a text with the zero byte at its end.
     pub(crate) fn text(&mut self, kind: u16, text: &str) {
-        self.put(kind, &[text.as_bytes(), &[0]].concat());
+        self.head(kind, text.len() + 1);
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bare(&[0]);
     }
 
     /// Adds a number in the host's order, as routing has them.
@@ -51,10 +57,11 @@ impl Batch {
         self.put(kind, &value.to_be_bytes());
     }
 
-    /// Adds bytes that are no attribute.
+    /// Adds bytes that are no attribute. What follows begins at a multiple of four.
     pub(crate) fn bare(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
-        self.finish();
+        self.bytes.extend_from_slice(bytes);
+        let more = self.bytes.len().next_multiple_of(4) - self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 3][..more]);
     }
 
     /// Adds an attribute that holds others.
@@ -66,7 +73,9 @@ impl Batch {
         self.bytes[at..at + 2].copy_from_slice(&length.to_ne_bytes());
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// All of them, as they are sent.
+    pub(crate) fn bytes(&mut self) -> &[u8] {
+        self.end();
         &self.bytes
     }
 
@@ -76,15 +85,16 @@ impl Batch {
     }
 
     fn head(&mut self, kind: u16, length: usize) {
-        self.bytes.extend(((length + 4) as u16).to_ne_bytes());
-        self.bytes.extend(kind.to_ne_bytes());
+        let ([a, b], [c, d]) = (((length + 4) as u16).to_ne_bytes(), kind.to_ne_bytes());
+        self.bytes.extend_from_slice(&[a, b, c, d]);
     }
 
-    /// Attributes and messages begin at multiples of four.
-    fn finish(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    /// Says how long the last message is.
+    fn end(&mut self) {
         let length = (self.bytes.len() - self.start) as u32;
-        self.bytes[self.start..self.start + 4].copy_from_slice(&length.to_ne_bytes());
+        if let Some(place) = self.bytes.get_mut(self.start..self.start + 4) {
+            place.copy_from_slice(&length.to_ne_bytes());
+        }
     }
 }
 

@@ -44,7 +44,7 @@ impl Socket {
             let mut batch = Batch::default();
             batch.begin(DELETE, ACK, &generic(Some(family), 0));
             tracked.key.iter().for_each(|(kind, value)| batch.put(*kind, value));
-            match self.send(&batch) {
+            match self.send(batch) {
                 // It has ended meanwhile.
                 Err(error) if error.code() == Some(libc::ENOENT) => {}
                 other => other?,
@@ -57,7 +57,7 @@ impl Socket {
         let mut all = Vec::new();
         let mut batch = Batch::default();
         batch.begin(GET, DUMP, &generic(Some(family), 0));
-        self.exchange(&batch, |kind, body| all.extend((kind == NEW).then(|| read(body)).flatten()))?;
+        self.exchange(batch, |kind, body| all.extend((kind == NEW).then(|| read(body)).flatten()))?;
         Ok(all)
     }
 }

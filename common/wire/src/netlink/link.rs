@@ -108,7 +108,7 @@ impl Socket {
         batch.text(IFLA_IFNAME, "dockless-asks");
         batch.put(IFLA_ADDRESS, &[0; 6]);
         batch.nest(IFLA_LINKINFO, |batch| batch.text(INFO_KIND, kind));
-        match self.send(&batch) {
+        match self.send(batch) {
             Err(error) if error.code() == Some(libc::EOPNOTSUPP) => Ok(false),
             Err(error) if error.code() == Some(libc::EPERM) => Err(error),
             _ => Ok(true),
@@ -118,7 +118,7 @@ impl Socket {
     /// All interfaces.
     pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
         let mut links = Vec::new();
-        self.exchange(&request(GET_LINK, &info(0, 0, 0)), |kind, body| {
+        self.exchange(request(GET_LINK, &info(0, 0, 0)), |kind, body| {
             links.extend((kind == NEW_LINK).then(|| read_link(body)).flatten());
         })?;
         Ok(links)
@@ -130,7 +130,7 @@ impl Socket {
         batch.begin(GET_LINK, 0, &info(0, 0, 0));
         batch.text(IFLA_IFNAME, name);
         let mut link = None;
-        match self.exchange(&batch, |_, body| link = read_link(body)) {
+        match self.exchange(batch, |_, body| link = read_link(body)) {
             Err(error) if error.code() == Some(libc::ENODEV) => Ok(None),
             Err(error) => Err(error),
             Ok(()) => Ok(link),
@@ -140,7 +140,7 @@ impl Socket {
     /// All addresses, each with its interface.
     pub fn addresses(&self) -> Result<Vec<(u32, Prefix)>, NetlinkError> {
         let mut addresses = Vec::new();
-        self.exchange(&request(GET_ADDRESS, &[0; 8]), |kind, body| {
+        self.exchange(request(GET_ADDRESS, &[0; 8]), |kind, body| {
             addresses.extend((kind == NEW_ADDRESS).then(|| read_address(body)).flatten());
         })?;
         Ok(addresses)
@@ -149,7 +149,7 @@ impl Socket {
     /// All routes of the main table.
     pub fn routes(&self) -> Result<Vec<Route>, NetlinkError> {
         let mut routes = Vec::new();
-        self.exchange(&request(GET_ROUTE, &[0; 12]), |kind, body| {
+        self.exchange(request(GET_ROUTE, &[0; 12]), |kind, body| {
             routes.extend((kind == NEW_ROUTE).then(|| read_route(body)).flatten());
         })?;
         Ok(routes)
@@ -158,7 +158,7 @@ impl Socket {
     /// Addresses that were heard of.
     pub fn neighbours(&self) -> Result<Vec<Neighbour>, NetlinkError> {
         let mut all = Vec::new();
-        self.exchange(&request(GET_NEIGHBOUR, &[0; 12]), |_, body| all.extend(read_neighbour(body)))?;
+        self.exchange(request(GET_NEIGHBOUR, &[0; 12]), |_, body| all.extend(read_neighbour(body)))?;
         Ok(all)
     }
 
@@ -170,7 +170,7 @@ impl Socket {
         batch.put(IFLA_ADDRESS, &mac);
         batch.number(IFLA_MTU, mtu);
         batch.nest(IFLA_LINKINFO, |batch| batch.text(INFO_KIND, "bridge"));
-        self.send(&batch)
+        self.send(batch)
     }
 
     /// Makes a pair, one end on a bridge here and up, the other born in the other namespace and down.
@@ -198,7 +198,7 @@ impl Socket {
                 });
             });
         });
-        self.send(&batch)
+        self.send(batch)
     }
 
     /// Lets a bridge send packets back to this port of it.
@@ -206,41 +206,41 @@ impl Socket {
         let mut batch = Batch::default();
         batch.begin(SET_LINK, ACK, &info(AF_BRIDGE, index, 0));
         batch.nest(IFLA_PROTINFO, |batch| batch.put(BRPORT_MODE, &[1]));
-        self.send(&batch)
+        self.send(batch)
     }
 
     /// Switches an interface on.
     pub fn set_up(&self, index: u32) -> Result<(), NetlinkError> {
         let mut batch = Batch::default();
         batch.begin(NEW_LINK, ACK, &info(0, index, IFF_UP));
-        self.send(&batch)
+        self.send(batch)
     }
 
     /// Removes an interface, with its addresses and routes.
     pub fn remove_link(&self, index: u32) -> Result<(), NetlinkError> {
         let mut batch = Batch::default();
         batch.begin(DELETE_LINK, ACK, &info(0, index, 0));
-        self.send(&batch)
+        self.send(batch)
     }
 
     /// Gives an interface an address.
     pub fn add_address(&self, index: u32, prefix: Prefix, broadcast: bool) -> Result<(), NetlinkError> {
-        self.send(&address(NEW_ADDRESS, ACK | CREATE, index, prefix, broadcast))
+        self.send(address(NEW_ADDRESS, ACK | CREATE, index, prefix, broadcast))
     }
 
     /// Takes an address from an interface.
     pub fn remove_address(&self, index: u32, prefix: Prefix) -> Result<(), NetlinkError> {
-        self.send(&address(DELETE_ADDRESS, ACK, index, prefix, false))
+        self.send(address(DELETE_ADDRESS, ACK, index, prefix, false))
     }
 
     /// Adds a default route.
     pub fn add_default_route(&self, index: u32, gateway: IpAddr) -> Result<(), NetlinkError> {
-        self.send(&default_route(index, Family::of(gateway), Some(gateway)))
+        self.send(default_route(index, Family::of(gateway), Some(gateway)))
     }
 
     /// Adds a default route by an interface without a gateway.
     pub fn add_straight_route(&self, index: u32, family: Family) -> Result<(), NetlinkError> {
-        self.send(&default_route(index, family, None))
+        self.send(default_route(index, family, None))
     }
 }
 

@@ -36,17 +36,17 @@ pub struct NewLying<'a> {
 impl Socket {
     /// Makes an interface that lies on one of this namespace, born in the other namespace and down.
     pub fn add_lying(&self, new: &NewLying) -> Result<(), NetlinkError> {
-        self.send(&lying(new))
+        self.send(lying(new))
     }
 
     /// Makes the part of an interface whose packets have a number, down.
     pub fn add_vlan(&self, name: &str, of: u32, id: u16) -> Result<(), NetlinkError> {
-        self.send(&vlan(name, of, id))
+        self.send(vlan(name, of, id))
     }
 
     /// Makes an interface that leads nowhere, down.
     pub fn add_dummy(&self, name: &str, mac: Mac) -> Result<(), NetlinkError> {
-        self.send(&dummy(name, mac))
+        self.send(dummy(name, mac))
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use crate::netlink::Attributes;
 
     /// What `ip` of iproute2 6.1.0 sent for the same (strace): attributes, and those of `IFLA_INFO_DATA`.
-    fn check(ours: &Batch, kind: &str, attributes: &[(u16, &[u8])], data: &[(u16, &[u8])]) {
+    fn check(mut ours: Batch, kind: &str, attributes: &[(u16, &[u8])], data: &[(u16, &[u8])]) {
         let (head, body) = ours.bytes().split_at(32);
         // RTM_NEWLINK with REQUEST, ACK, EXCL and CREATE, and an empty `struct ifinfomsg`.
         assert_eq!((&head[4..8], &head[16..]), (&[16, 0, 5, 6][..], &[0; 16][..]), "{kind}");
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn messages_are_those_of_ip() {
         let (parent, mac) = (3, [0x02, 0x42, 1, 2, 3, 4]);
-        check(&vlan("p0.50", parent, 50), "vlan", &[(3, b"p0.50\0"), (5, &[3, 0, 0, 0])], &[(1, &[0x32, 0])]);
-        check(&dummy("dm-0123456789ab", mac), "dummy", &[(1, &mac), (3, b"dm-0123456789ab\0")], &[]);
+        check(vlan("p0.50", parent, 50), "vlan", &[(3, b"p0.50\0"), (5, &[3, 0, 0, 0])], &[(1, &[0x32, 0])]);
+        check(dummy("dm-0123456789ab", mac), "dummy", &[(1, &mac), (3, b"dm-0123456789ab\0")], &[]);
         let file = std::fs::File::open("/dev/null").expect("it is there");
         let number = (file.as_raw_fd() as u32).to_ne_bytes();
         let new = NewLying {
@@ -142,8 +142,8 @@ mod tests {
         };
         let places: [(u16, &[u8]); 3] = [(3, b"eth0\0"), (5, &[3, 0, 0, 0]), (28, &number)];
         let with_mac = [&[(1, &mac[..])], &places[..]].concat();
-        check(&lying(&new), "macvlan", &with_mac, &[(1, &[2, 0, 0, 0])]);
+        check(lying(&new), "macvlan", &with_mac, &[(1, &[2, 0, 0, 0])]);
         let lie = Lie::Ipvlan(IpvlanMode::L3s, IpvlanReach::Private);
-        check(&lying(&NewLying { lie, mac: None, ..new }), "ipvlan", &places, &[(1, &[2, 0]), (2, &[1, 0])]);
+        check(lying(&NewLying { lie, mac: None, ..new }), "ipvlan", &places, &[(1, &[2, 0]), (2, &[1, 0])]);
     }
 }

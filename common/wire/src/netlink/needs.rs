@@ -61,7 +61,7 @@ impl Socket {
         batch.text(1, "dockless-has-none");
         let total = batch.sequence();
         batch.begin(BATCH_END, 0, &generic(None, SUBSYSTEM));
-        match self.send_until(&batch, total) {
+        match self.send_until(batch, total) {
             Err(NetlinkError::Refused { sequence, source, .. }) => {
                 Ok(sequence != asked || source.raw_os_error() != Some(libc::ENOENT))
             }

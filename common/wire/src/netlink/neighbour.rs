@@ -21,7 +21,7 @@ impl Socket {
     /// questions that nobody answered.
     pub fn who_has(&self, asked: &[(u32, IpAddr)], patience: Duration) -> Result<Vec<Neighbour>, NetlinkError> {
         for (link, address) in asked {
-            self.send(&message(NEW_NEIGHBOUR, ACK | CREATE, *link, *address))?;
+            self.send(message(NEW_NEIGHBOUR, ACK | CREATE, *link, *address))?;
         }
         let begin = Instant::now();
         let answered = loop {
@@ -36,7 +36,7 @@ impl Socket {
             asked.iter().filter(|(link, address)| !answered.iter().any(|n| (n.by, n.address) == (*link, *address)));
         for (link, address) in silent {
             // It may have gone by itself.
-            let _ = self.send(&message(DELETE_NEIGHBOUR, ACK, *link, *address));
+            let _ = self.send(message(DELETE_NEIGHBOUR, ACK, *link, *address));
         }
         Ok(answered)
     }

@@ -1,12 +1,13 @@
 //! Rules as nf_tables has them, and our own table as it is.
 
+use std::fmt::Write;
+
 use model::Protocol;
 
 use crate::netlink::link::octets;
 use crate::netlink::{Attributes, Batch, NetlinkError, Socket};
 use crate::render::iptables::chains;
 use crate::render::nft::{Hook, OWN_TABLE, chain_name};
-use crate::resolve::hash;
 use crate::{Dialect, Family, Is, Match, Prefix, Rule, RuleSet, Table, Target};
 
 pub(super) const BATCH_BEGIN: u16 = 16;
@@ -71,7 +72,7 @@ impl Socket {
         let wanted = |family: &Family| rules.rules.iter().any(|rule| rule.family == *family);
         let wanted: Vec<Family> = [Family::V4, Family::V6].into_iter().filter(wanted).collect();
         let Some(&last) = wanted.last().or(there.last()) else { return Ok(()) };
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_room(rules.rules.len() * RULE);
         batch.begin(BATCH_BEGIN, 0, &generic(None, SUBSYSTEM));
         there.iter().for_each(|family| table(&mut batch, DELETE_TABLE, 0, *family));
         for &family in &wanted {
@@ -86,7 +87,7 @@ impl Socket {
         }
         let total = batch.sequence();
         batch.begin(BATCH_END, 0, &generic(None, SUBSYSTEM));
-        self.send_until(&batch, total)
+        self.send_until(batch, total)
     }
 
     /// The families in which we have a table.
@@ -95,7 +96,7 @@ impl Socket {
         for family in [Family::V4, Family::V6] {
             let mut batch = Batch::default();
             table(&mut batch, GET_TABLE, 0, family);
-            match self.exchange(&batch, |_, _| there.push(family)) {
+            match self.exchange(batch, |_, _| there.push(family)) {
                 Err(error) if error.code() == Some(libc::ENOENT) => {}
                 other => other?,
             }
@@ -110,7 +111,7 @@ impl Socket {
             let mut batch = Batch::default();
             batch.begin(GET_RULE, DUMP, &generic(Some(family), 0));
             batch.text(1, OWN_TABLE);
-            let answered = self.exchange(&batch, |kind, body| {
+            let answered = self.exchange(batch, |kind, body| {
                 all.extend((kind == NEW_RULE).then(|| own_rule(family, body)).flatten());
             });
             match answered {
@@ -126,17 +127,28 @@ impl Socket {
         let mut all = Vec::new();
         let mut batch = Batch::default();
         batch.begin(GET_CHAIN, DUMP, &generic(None, 0));
-        self.exchange(&batch, |kind, body| all.extend((kind == NEW_CHAIN).then(|| base_chain(body)).flatten()))?;
+        self.exchange(batch, |kind, body| all.extend((kind == NEW_CHAIN).then(|| base_chain(body)).flatten()))?;
         Ok(all)
     }
 }
 
+/// Bytes of most rules as a message.
+const RULE: usize = 512;
+
 /// What we write beside a rule: for whom and why, and a mark by which a rule that was changed is noticed.
 pub fn comment(rule: &Rule) -> String {
-    let mark = hash(crate::render::nft::line(rule, Dialect::Own).as_bytes()) as u32;
-    let reason: String = rule.reason.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(100).collect();
-    format!("{reason} [{mark:08x}]")
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let mut text = String::with_capacity(MOST + 12);
+    match rule.reason.len() <= MOST && rule.reason.bytes().all(|byte| is_plain(&byte)) {
+        true => text.push_str(&rule.reason),
+        false => text.extend(rule.reason.bytes().filter(is_plain).take(MOST).map(char::from)),
+    }
+    let _ = write!(text, " [{:08x}]", rule.mark() as u32);
+    text
 }
+
+/// Bytes of a reason that are written beside a rule.
+const MOST: usize = 100;
 
 /// The rules as [`Socket::own_rules`] would give them back.
 pub fn expected(rules: &RuleSet) -> Vec<OwnRule> {
@@ -153,7 +165,8 @@ pub fn differences<'a>(rules: &'a RuleSet, live: &'a [OwnRule]) -> (Vec<&'a Rule
 
 fn with_rules(rules: &RuleSet) -> Vec<(OwnRule, &Rule)> {
     let mut all = Vec::new();
-    for family in [Family::V4, Family::V6] {
+    let has = |family: &Family| rules.rules.iter().any(|rule| rule.family == *family);
+    for family in [Family::V4, Family::V6].into_iter().filter(has) {
         for table in Table::ALL {
             for chain in chains(rules, family, table).iter().rev() {
                 let own =

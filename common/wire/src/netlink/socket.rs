@@ -1,9 +1,10 @@
 //! A netlink socket: one batch out, its answers in.
 
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 
+use rustix::buffer::spare_capacity;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 use thiserror::Error;
@@ -59,7 +60,23 @@ const ANSWER: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
-    answer: RefCell<Vec<u8>>,
+    answer: Mutex<Answer>,
+}
+
+/// What the kernel answered last.
+#[derive(Debug)]
+struct Answer {
+    /// Room that nobody has written to yet costs nothing.
+    bytes: Vec<u8>,
+    /// Whether more may be there than was read: of a batch that was refused, more than the one that was told.
+    is_left: bool,
+}
+
+impl Answer {
+    fn receive(&mut self, fd: &OwnedFd, flags: RecvFlags) -> rustix::io::Result<()> {
+        self.bytes.clear();
+        rustix::net::recv(fd, spare_capacity(&mut self.bytes), flags).map(|_| ())
+    }
 }
 
 impl Socket {
@@ -81,7 +98,7 @@ impl Socket {
     fn open(protocol: Option<Protocol>) -> Result<Socket, NetlinkError> {
         let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))?;
-        Ok(Socket { fd, answer: RefCell::new(vec![0; ANSWER]) })
+        Ok(Socket { fd, answer: Mutex::new(Answer { bytes: Vec::with_capacity(ANSWER), is_left: false }) })
     }
 
     /// The number of the interface of that name: asked for alone, where all that there is to know of it takes longer.
@@ -94,29 +111,31 @@ impl Socket {
     }
 
     /// Sends a batch and waits for the answer to its last message.
-    pub(crate) fn send(&self, batch: &Batch) -> Result<(), NetlinkError> {
+    pub(crate) fn send(&self, batch: Batch) -> Result<(), NetlinkError> {
         self.exchange(batch, |_, _| ())
     }
 
     /// Sends a batch and waits for the answer to the message of that number, the last one that asks for an answer.
-    pub(crate) fn send_until(&self, batch: &Batch, last: u32) -> Result<(), NetlinkError> {
+    pub(crate) fn send_until(&self, batch: Batch, last: u32) -> Result<(), NetlinkError> {
         self.converse(batch, last, |_, _| ())
     }
 
     /// Sends a request for a list and hands over the messages of the answer: their kind, and what follows the header.
-    pub(crate) fn exchange(&self, batch: &Batch, each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
-        self.converse(batch, batch.sequence(), each)
+    pub(crate) fn exchange(&self, batch: Batch, each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
+        let last = batch.sequence();
+        self.converse(batch, last, each)
     }
 
-    fn converse(&self, batch: &Batch, total: u32, mut each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
+    fn converse(&self, mut batch: Batch, total: u32, mut each: impl FnMut(u16, &[u8])) -> Result<(), NetlinkError> {
         let kernel = SocketAddrNetlink::new(0, 0);
-        let mut buffer = self.answer.borrow_mut();
-        // Of a batch that was refused more answers may be there than the one that was told.
-        while rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT).is_ok() {}
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        while answer.is_left && answer.receive(&self.fd, RecvFlags::DONTWAIT).is_ok() {}
         rustix::net::sendto(&self.fd, batch.bytes(), SendFlags::empty(), &kernel)?;
+        answer.is_left = true;
         loop {
-            let (length, _) = rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty())?;
-            let mut rest = &buffer[..length];
+            answer.receive(&self.fd, RecvFlags::empty())?;
+            let mut rest = &answer.bytes[..];
+            let mut is_last = false;
             while rest.len() >= 16 {
                 let word = |at: usize| u32::from_ne_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]]);
                 let size = (word(0) as usize).clamp(16, rest.len());
@@ -129,20 +148,22 @@ impl Socket {
                             let source = io::Error::from_raw_os_error(-code);
                             return Err(NetlinkError::Refused { sequence, total, source });
                         }
-                        if sequence == total {
-                            return Ok(());
-                        }
+                        is_last = sequence == total;
                     }
-                    DONE if sequence == total => return Ok(()),
-                    DONE => {}
+                    DONE => is_last = sequence == total,
                     _ => {
                         each(kind, body);
-                        if flags & MULTI == 0 && sequence == total {
-                            return Ok(());
-                        }
+                        is_last = flags & MULTI == 0 && sequence == total;
                     }
                 }
+                if is_last {
+                    break;
+                }
                 rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+            }
+            if is_last {
+                answer.is_left = false;
+                return Ok(());
             }
         }
     }
