@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, anyhow, bail};
 use archive::change;
 use archive::config::Config;
-use host::Host;
-use model::{Container, Driver, Finding, Generation, Image, Reference, Rootfs};
+use host::{Host, OnlyRead};
+use model::{Container, Finding, Image, Reference, Rootfs};
 use serde_json::Value;
 
 use crate::args::Args;
@@ -40,13 +40,14 @@ impl Plan {
         let mut host = Host::open(&root)?;
         let mut findings = host.take_findings();
         let (container, _) = host.container(&args.container)?;
-        let store = host.store(container.store);
-        if store.generation != Generation::DockerContent || !matches!(store.driver, Driver::Overlay2 | Driver::Vfs) {
-            bail!(
-                "container {} is in a store that is only read ({store}): pipe it on with 'export {} | import - NAME'",
+        match host.may_write(container.store) {
+            Ok(()) => {}
+            Err(why @ OnlyRead::Form(_)) => bail!(
+                "container {} {why}: pipe it on with 'export {} | import - NAME'",
                 container.id.short(),
                 args.container
-            );
+            ),
+            Err(why) => bail!("container {} {why}", container.id.short()),
         }
         let record = lifecycle::begin::raw(&root.join("containers").join(container.id.as_str()))?;
         let container_config: Config =

@@ -13,7 +13,7 @@ use launch::StartError;
 use launch::sys::{self, Cloned};
 use launch::visit::{World, visit};
 use lifecycle::{begin, end, events, mounts, runtime};
-use model::{Container, Driver, EntryPath, Generation, HostPath, Kind, path::shown};
+use model::{Container, EntryPath, HostPath, Kind, path::shown};
 use rustix::fs::{Mode, OFlags};
 use storage::unpack::{self, LayerForm, Meaning, Options};
 use tarball::compress;
@@ -89,11 +89,7 @@ fn followed(tree: &Tree, path: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn refuse(host: &Host, container: &Container) -> Result<()> {
-    let store = host.store(container.store);
-    if store.generation != Generation::DockerContent || !matches!(store.driver, Driver::Overlay2 | Driver::Vfs) {
-        bail!("container {} is in a store that is only read ({store})", container.id.short());
-    }
-    Ok(())
+    host.may_write(container.store).map_err(|why| anyhow!("container {} {why}", container.id.short()))
 }
 
 /// The user that a container runs as, where its config names one (moby v20.10.24 daemon/archive_tarcopyoptions_unix.go).

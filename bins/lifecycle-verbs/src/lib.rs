@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cli::Outcome;
-use host::Host;
+use host::{Host, OnlyRead};
 use lifecycle::LifeError;
-use model::{Driver, Generation, Id};
+use model::Id;
 
 /// Which containers.
 #[derive(clap::Args, Debug)]
@@ -71,14 +71,13 @@ pub fn each(
 fn find(root: &Path, name: &str) -> Result<Id> {
     let host = Host::open(root)?;
     let (container, _) = host.container(name)?;
-    let store = host.store(container.store);
-    if store.generation != Generation::DockerContent || !matches!(store.driver, Driver::Overlay2 | Driver::Vfs) {
-        bail!(
-            "container {} is in a store that is only read ({store}): start a copy with 'run --container {name}'",
-            container.id.short()
-        );
+    match host.may_write(container.store) {
+        Ok(()) => Ok(container.id),
+        Err(why @ OnlyRead::Form(_)) => {
+            bail!("container {} {why}: start a copy with 'run --container {name}'", container.id.short())
+        }
+        Err(why) => bail!("container {} {why}", container.id.short()),
     }
-    Ok(container.id)
 }
 
 /// A signal by docker's spellings, for flags.

@@ -11,6 +11,6 @@ mod edit;
 mod host;
 pub mod lookup;
 
-pub use edit::{make_for_writing, open_for_writing};
+pub use edit::{OnlyRead, make_for_writing, open_for_writing};
 pub use host::{Host, OpenError};
 pub use lookup::LookupError;

@@ -123,6 +123,12 @@ pub struct Store {
 }
 
 impl Store {
+    /// Whether it is written too: docker's own layout of 1.10 on, with overlay2 or vfs, at the top of what was opened.
+    pub fn is_native(&self) -> bool {
+        let is_ours = self.generation == Generation::DockerContent;
+        is_ours && matches!(self.driver, Driver::Overlay2 | Driver::Vfs) && self.home.as_bytes().is_empty()
+    }
+
     /// Where an absolute path of the dead host lies in the evidence; `None` where it was outside of the store's folder.
     pub fn rebase(&self, recorded: &[u8]) -> Option<HostPath> {
         let rest = recorded.strip_prefix(&*self.recorded)?;

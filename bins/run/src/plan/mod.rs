@@ -13,7 +13,7 @@ use launch::spec::{Changes, Namespace, RootFiles, Spec, Upper};
 use lifecycle::links::Line;
 use lifecycle::mounts::{self, Missing};
 use lifecycle::{begin, files, peers, runtime, usernet};
-use model::{Container, Driver, Finding, Generation, Id, Image, Rootfs};
+use model::{Container, Finding, Id, Image, Rootfs};
 use serde_json::Value;
 
 use crate::args::Args;
@@ -214,10 +214,7 @@ fn kept(args: &Args, host: &Host, subject: &Subject) -> bool {
         Subject::New(image) => image.store,
         Subject::Old(container) => container.store,
     };
-    let store = host.store(index);
-    let native =
-        store.generation == Generation::DockerContent && matches!(store.driver, Driver::Overlay2 | Driver::Vfs);
-    let whole = native && store.home.as_bytes().is_empty() && host.root().path().is_dir();
+    let whole = host.store(index).is_native() && host.root().path().is_dir();
     whole
         && handed_to(args).is_none()
         && args.bundle.is_none()

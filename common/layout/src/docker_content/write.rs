@@ -70,7 +70,8 @@ impl Writer {
         let target = Target::open(path)?;
         driver::refuse_remapped(&target)?;
         daemon::refuse_owned(&target)?;
-        driver::of(&target).map(drop)
+        driver::of(&target)?;
+        driver::refuse_others(&target)
     }
 
     /// As [`Writer::open`], for [`Writer::write_record`] alone: what makes and removes objects is not for it.
@@ -90,6 +91,7 @@ impl Writer {
         driver::refuse_remapped(&target)?;
         daemon::refuse_owned(&target)?;
         let driver = driver::of(&target)?;
+        driver::refuse_others(&target)?;
         let begin = Instant::now();
         let lock = target.lock(&LOCK.into(), wait)?;
         if begin.elapsed() > AT_ONCE {

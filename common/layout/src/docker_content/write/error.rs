@@ -38,6 +38,14 @@ pub enum EditError {
         /// Why not.
         why: String,
     },
+    /// It is a folder of something else.
+    #[error("'{}' is no data root of docker: it holds {holds}", root.display())]
+    NoRoot {
+        /// What was given as the root.
+        root: PathBuf,
+        /// What lies there that no data root has.
+        holds: String,
+    },
     /// What was given does not fit together.
     #[error("{0}")]
     Invalid(String),
@@ -68,6 +76,7 @@ impl EditError {
             EditError::OnlyRead { .. } => Some(
                 "write an archive with `save` and load it with the engine itself, or name another root with --root",
             ),
+            EditError::NoRoot { .. } => Some("name the data root itself with --root; an empty folder becomes one"),
             EditError::Write(WriteError::Locked { .. }) => {
                 Some("wait for it: without --no-wait this happens by itself")
             }
