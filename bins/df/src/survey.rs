@@ -205,7 +205,8 @@ fn volumes(host: &Host, containers: &[Container], findings: &mut Findings) -> Ve
     let mut out = Vec::with_capacity(volumes.len());
     for volume in volumes {
         let has = |container: &&Container| {
-            container.store == volume.store && container.mounts.iter().any(|mount| mount.name == volume.name)
+            host.in_one_folder(container.store, volume.store)
+                && container.mounts.iter().any(|mount| mount.name == volume.name)
         };
         let links = containers.iter().filter(has).count();
         let room = data(host, &volume, findings);

@@ -37,11 +37,13 @@ pub enum Type {
     Volume,
     /// A network
     Network,
+    /// A plugin
+    Plugin,
 }
 
 impl Type {
     /// In the order in which docker tries them (cli/command/inspect/inspect.go, v28.5.2).
-    pub const ALL: [Type; 4] = [Type::Container, Type::Image, Type::Network, Type::Volume];
+    pub const ALL: [Type; 5] = [Type::Container, Type::Image, Type::Network, Type::Volume, Type::Plugin];
 
     /// Docker's word.
     pub fn word(self) -> &'static str {
@@ -50,6 +52,7 @@ impl Type {
             Type::Image => "image",
             Type::Volume => "volume",
             Type::Network => "network",
+            Type::Plugin => "plugin",
         }
     }
 }

@@ -9,6 +9,7 @@ use cli::format::Template;
 use host::{Host, LookupError};
 use hostfs::Root;
 use model::{Container, HostPath, Image, Network, Volume};
+use serde_json::Value;
 
 use crate::args::{Args, Type};
 
@@ -40,6 +41,8 @@ pub enum Found {
     Volume(Box<Volume>),
     /// A network.
     Network(Box<Network>),
+    /// A plugin, as it is shown.
+    Plugin(Value),
     /// The bytes of a document.
     Document(Vec<u8>),
 }
@@ -132,6 +135,7 @@ impl Plan {
             Type::Image => host.image(name).map(|found| Found::Image(Box::new(findings.take(found)))),
             Type::Network => host.network(name).map(|found| Found::Network(Box::new(findings.take(found)))),
             Type::Volume => host.volume(name).map(|found| Found::Volume(Box::new(findings.take(found)))),
+            Type::Plugin => host.plugin(name).map(|found| Found::Plugin(findings.take(found))),
         })
     }
 }

@@ -72,6 +72,7 @@ fn show(host: Option<&Host>, found: &Found, size: bool, findings: &mut Findings)
         Found::Image(it) => layout::inspect_image(root, stores, it),
         Found::Volume(it) => layout::inspect_volume(root, stores, it),
         Found::Network(it) => layout::inspect_network(root, stores, it),
+        Found::Plugin(it) => (it.clone(), Vec::new()),
         Found::Document(raw) => layout::inspect_bytes(raw),
     }))
 }
@@ -85,6 +86,13 @@ fn raw(host: Option<&Host>, found: &[Found]) -> anyhow::Result<()> {
             Found::Image(it) => Object::Image(it),
             Found::Volume(it) => Object::Volume(it),
             Found::Network(it) => Object::Network(it),
+            Found::Plugin(it) => {
+                let record = it.pointer("/Dockless/Record").and_then(Value::as_str).unwrap_or_default();
+                let host = host.context("no host is open")?;
+                let mut file = host.root().open_file(&record.into())?;
+                std::io::copy(&mut file, &mut out).with_context(|| format!("cannot read '{record}'"))?;
+                continue;
+            }
             Found::Document(raw) => {
                 out.write_all(raw)?;
                 continue;

@@ -1,11 +1,8 @@
 //! `SizeRw` and `SizeRootFs`: what a container's own files take, and all that it sees.
 
-use std::collections::HashSet;
-
 use host::Host;
-use model::{Container, EntryPath, Finding, Kind, Source};
+use model::{Container, Finding, Generation, Rootfs};
 use serde_json::Value;
-use storage::{Happened, Rules};
 
 /// Adds both sizes to what is shown of a container; what cannot be measured is a finding.
 pub fn add(host: &Host, container: &Container, shown: &mut Value) -> Vec<Finding> {
@@ -23,22 +20,29 @@ pub fn add(host: &Host, container: &Container, shown: &mut Value) -> Vec<Finding
     findings
 }
 
-/// Bytes of files that the container added or changed, and of all; a file with several names counts once.
+/// Bytes that the container wrote, and those with its image's layers, as its engine counts both: docker by the sizes that it
+/// recorded of layers (moby v28 daemon/images/image.go GetContainerLayerSize), containerd with the init layer as well
+/// (daemon/containerd/image_snapshot.go), podman the image's alone by what lies there (libpod/container_inspect.go, v4.3.1):
+/// what it records are sizes of tars.
 fn measure(host: &Host, container: &Container, findings: &mut Vec<Finding>) -> anyhow::Result<(u64, u64)> {
     let (rootfs, more) = host.rootfs(container)?;
     findings.extend(more);
-    let (differences, more) = storage::diff(host.root(), &rootfs, Rules::Today)?;
+    let (own, more) = storage::written(host.root(), &rootfs)?;
     findings.extend(more);
-    let changed = differences.into_iter().filter(|it| it.happened != Happened::Deleted);
-    let own: HashSet<EntryPath> = changed.map(|it| it.path).collect();
-    let mut tree = storage::open(host.root(), &rootfs)?;
-    let (mut own_size, mut all_size) = (0, 0);
-    while let Some(entry) = tree.next_entry().map_err(|error| anyhow::anyhow!("{error}"))? {
-        if let Kind::File { size } = entry.kind {
-            all_size += size;
-            own_size += if own.contains(&entry.path) { size } else { 0 };
-        }
+    let generation = host.store(container.store).generation;
+    let first = if generation == Generation::DockerContainerd { 1 } else { rootfs.own };
+    let is_podman = generation == Generation::ContainersStorage;
+    let mut all = if is_podman { 0 } else { own };
+    for at in first..rootfs.layers.len() {
+        all += match rootfs.layers[at].size.filter(|_| !is_podman) {
+            Some(size) => size,
+            None => {
+                let below = Rootfs { layers: rootfs.layers[at..].to_vec(), own: 0, ..rootfs.clone() };
+                let (size, more) = storage::written(host.root(), &below)?;
+                findings.extend(more);
+                size
+            }
+        };
     }
-    findings.extend(tree.take_findings());
-    Ok((own_size, all_size))
+    Ok((own, all))
 }

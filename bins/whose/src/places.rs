@@ -38,7 +38,7 @@ impl Places {
             out.image(host, &image);
         }
         for volume in findings.take(host.volumes()) {
-            out.volume(&volume, containers);
+            out.volume(host, &volume, containers);
         }
         for container in containers {
             out.container(host, container, findings);
@@ -104,14 +104,14 @@ impl Places {
         }
     }
 
-    fn volume(&mut self, volume: &Volume, containers: &[Container]) {
+    fn volume(&mut self, host: &Host, volume: &Volume, containers: &[Container]) {
         let Some(data) = &volume.data else { return };
         let owner = Owner::from(volume);
         if data.name() == b"_data" {
             self.add(data.parent(), &owner, "records", None);
         }
         self.add(data.clone(), &owner, "data", None);
-        for container in containers.iter().filter(|container| container.store == volume.store) {
+        for container in containers.iter().filter(|container| host.in_one_folder(container.store, volume.store)) {
             for mount in container.mounts.iter().filter(|mount| !mount.name.is_empty() && mount.name == volume.name) {
                 self.add(data.clone(), &container.into(), "volume", Some(mount.destination.as_bytes()));
             }

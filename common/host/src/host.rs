@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hostfs::Root;
 use layout::LayoutError;
 use model::{Container, Finding, Image, Network, Rootfs, Store, Volume};
+use serde_json::Value;
 
 use crate::lookup::{self, LookupError};
 
@@ -92,6 +93,12 @@ impl Host {
     /// The stores, in the order of the indices that objects carry.
     pub fn stores(&self) -> &[Store] {
         &self.stores
+    }
+
+    /// Whether two stores lie in one folder: what docker keeps by driver are images and containers; its volumes and networks
+    /// belong to all.
+    pub fn in_one_folder(&self, one: usize, other: usize) -> bool {
+        self.stores[one].home == self.stores[other].home
     }
 
     /// The store that an object with this index is in.
@@ -199,6 +206,18 @@ impl Host {
     pub fn network(&self, name: &str) -> Result<(Network, Vec<Finding>), LookupError> {
         let (all, findings) = self.networks();
         lookup::network(&all, name).map(|at| (all[at].clone(), findings))
+    }
+
+    /// The plugin of that name or id, or whose id begins so, in the shape of docker's inspect.
+    pub fn plugin(&self, name: &str) -> Result<(Value, Vec<Finding>), LookupError> {
+        let mut findings = Vec::new();
+        let mut all = Vec::new();
+        for index in 0..self.stores.len() {
+            let (some, more) = layout::plugins(&self.root, &self.stores, index);
+            all.extend(some);
+            findings.extend(more);
+        }
+        lookup::plugin(&all, name).map(|at| (all.swap_remove(at), findings))
     }
 
     /// The layers of a container's filesystem.

@@ -1,6 +1,7 @@
 //! What a name means: docker's rules for containers and images.
 
 use model::{Container, Finding, Image, Network};
+use serde_json::Value;
 
 /// Why a name means nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum LookupError {
     /// No network has this name or id.
     #[error("network {0} not found")]
     NoNetwork(String),
+    /// No plugin has this name or id.
+    #[error("plugin \"{0}\" not found")]
+    NoPlugin(String),
     /// Several ids begin like this.
     #[error("multiple IDs found with provided prefix: {0}")]
     Ambiguous(String),
@@ -95,6 +99,23 @@ pub fn network(all: &[Network], name: &str) -> Result<usize, LookupError> {
         .map_err(|miss| match miss {
             Miss::Many => LookupError::Ambiguous(name.to_string()),
             Miss::None => LookupError::NoNetwork(name.to_string()),
+        })
+}
+
+/// Docker's order for plugins: the full id, the name (`latest` where it has no tag), then the beginning of one id
+/// (moby v20.10.24 plugin/store.go). Returns the position in `all`.
+pub fn plugin(all: &[Value], name: &str) -> Result<usize, LookupError> {
+    let of = |plugin: &Value, key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
+    let familiar = familiar(name);
+    let tagged = if has_tag(&familiar) { familiar.clone() } else { format!("{familiar}:latest") };
+    let ids: Vec<String> = all.iter().map(|plugin| of(plugin, "Id")).collect();
+    ids.iter()
+        .position(|id| id == name)
+        .or_else(|| all.iter().position(|plugin| names_equal(&of(plugin, "Name"), &tagged)))
+        .map_or_else(|| by_prefix(ids.iter().map(String::as_str), name), Ok)
+        .map_err(|miss| match miss {
+            Miss::Many => LookupError::Ambiguous(name.to_string()),
+            Miss::None => LookupError::NoPlugin(name.to_string()),
         })
 }
 

@@ -48,7 +48,7 @@ fn state(table: &Map<String, Value>) -> Value {
 }
 
 /// A store for documents that are in none.
-fn nowhere() -> Store {
+pub(crate) fn nowhere() -> Store {
     Store {
         generation: Generation::DockerContent,
         driver: Driver::Other("".into()),

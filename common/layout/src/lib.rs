@@ -31,6 +31,7 @@ mod home;
 mod json;
 mod oci;
 mod paths;
+mod subids;
 
 pub use docker::build_cache::CacheRecord;
 pub use engines::Engine;
@@ -209,6 +210,23 @@ pub fn networks(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Networ
     }
 }
 
+/// Docker's managed plugins of a store, in the shape of docker's inspect. Stores that share a folder share them: the first one
+/// has them.
+pub fn plugins(root: &Root, stores: &[Store], index: usize) -> Found<Vec<Value>> {
+    if is_first_of_docker(stores, index) { docker::plugins::plugins(root, &stores[index]) } else { Found::default() }
+}
+
+/// What a store's host tells of the swarm that it was in.
+pub fn swarm(root: &Root, stores: &[Store], index: usize) -> Found<Option<Value>> {
+    if is_first_of_docker(stores, index) { docker::swarm::membership(root, &stores[index]) } else { Found::default() }
+}
+
+/// Whether a store is docker's, and the first of those in its folder.
+fn is_first_of_docker(stores: &[Store], index: usize) -> bool {
+    let shares = |other: &Store| other.home == stores[index].home && docker::volumes::is_docker(other.generation);
+    stores.iter().position(shares) == Some(index)
+}
+
 /// Names of the network interfaces that were made for a store's containers, each with the container's id, where docker's
 /// network database records them.
 pub fn interfaces(root: &Root, store: &Store) -> Found<Vec<(String, String)>> {
@@ -222,11 +240,10 @@ pub fn interfaces(root: &Root, store: &Store) -> Found<Vec<(String, String)>> {
 
 /// The records of docker's build cache, newest first. Stores that share a folder share it: the first one has it.
 pub fn build_cache(root: &Root, stores: &[Store], index: usize) -> Found<Vec<CacheRecord>> {
-    let is_docker = |store: &Store| docker::volumes::is_docker(store.generation);
-    let shares = |other: &Store| other.home == stores[index].home && is_docker(other);
-    match stores.iter().position(shares) {
-        Some(first) if first == index => docker::build_cache::records(root, &stores[index]),
-        _ => Found::default(),
+    if is_first_of_docker(stores, index) {
+        docker::build_cache::records(root, &stores[index])
+    } else {
+        Found::default()
     }
 }
 

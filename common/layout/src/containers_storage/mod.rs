@@ -11,7 +11,6 @@ mod detect;
 mod inspect;
 mod libpod;
 mod records;
-mod rootless;
 
 use hostfs::Root;
 use model::{
@@ -23,7 +22,7 @@ use crate::containerd::repository;
 use crate::engines::Trace;
 use crate::json::{self, Notes};
 use crate::oci::config::{ImageConfig, pairs};
-use crate::{Engine, Found, LayoutError, Object};
+use crate::{Engine, Found, LayoutError, Object, subids};
 
 use age::Age;
 pub(crate) use detect::detect;
@@ -131,7 +130,7 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
     let of_layer = chain.first().map(|layer| records::id_map(&layer.uidmap, &layer.gidmap)).unwrap_or_default();
     let ids = if recorded == IdMap::default() { of_layer } else { recorded };
     let user_xattrs = is_rootless(root, store);
-    let ids = if user_xattrs && ids == IdMap::default() { rootless::ids(root, store, &mut notes) } else { ids };
+    let ids = if user_xattrs && ids == IdMap::default() { ids_of_user(root, store, &mut notes) } else { ids };
     let layers = chain.into_iter().map(|layer| layers.reference(layer)).collect();
     Ok((Rootfs { layers, own: 1, ids, user_xattrs }, notes.list))
 }
@@ -139,15 +138,21 @@ pub(crate) fn rootfs(root: &Root, store: &Store, container: &Container) -> Resul
 pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Found<Rootfs> {
     let mut notes = Notes::new(format!("image {}", image.id.short()), &store.home);
     let user_xattrs = is_rootless(root, store);
-    let ids = if user_xattrs { rootless::ids(root, store, &mut notes) } else { IdMap::default() };
+    let ids = if user_xattrs { ids_of_user(root, store, &mut notes) } else { IdMap::default() };
     (Rootfs { layers: image.layers.clone(), own: 0, ids, user_xattrs }, notes.list)
 }
 
 /// How owners of files are shifted that no container has as its own.
 pub(crate) fn id_map(root: &Root, store: &Store) -> Found<IdMap> {
     let mut notes = Notes::new("", &store.home);
-    let ids = if is_rootless(root, store) { rootless::ids(root, store, &mut notes) } else { IdMap::default() };
+    let ids = if is_rootless(root, store) { ids_of_user(root, store, &mut notes) } else { IdMap::default() };
     (ids, notes.list)
+}
+
+/// How the ids of the user who owns the storage lie on disk.
+fn ids_of_user(root: &Root, store: &Store, notes: &mut Notes) -> IdMap {
+    let owner = root.stat(&records::driver_folder(store));
+    owner.map_or_else(|_| IdMap::default(), |owner| subids::ids(root, store, &owner, notes))
 }
 
 /// Whether the storage belongs to an ordinary user: then the kernel's overlay writes its marks as `user.overlay.*`.

@@ -68,35 +68,61 @@ fn mount_id(root: &Root, store: &Store, container: &Container) -> Option<String>
 
 /// Paths on the old host (overlay2/overlay.go GetMetadata; overlay/overlay.go GetMetadata, v20.10.24).
 fn data(root: &Root, store: &Store, driver: &Driver, id: &str) -> Option<Value> {
-    let home = format!("{}/{}", String::from_utf8_lossy(&store.recorded), driver.name());
-    let text = |name: &str| {
-        let raw = root.read(&store.home.join(driver.name()).join(id).join(name), LOWER_LIMIT).ok()?;
-        Some(String::from_utf8_lossy(&raw).trim().to_string())
-    };
     let (lower, upper) = match driver {
-        Driver::Overlay2 | Driver::FuseOverlayfs => {
-            let lower = text("lower")?;
-            (lower.split(':').map(|link| format!("{home}/{link}")).collect::<Vec<_>>().join(":"), "diff")
+        Driver::Overlay2 | Driver::FuseOverlayfs => (lowers(root, store, driver, id)?, "diff"),
+        Driver::Overlay => {
+            (format!("{}/{}/root", recorded(store, driver), text(root, store, driver, id, "lower-id")?), "upper")
         }
-        Driver::Overlay => (format!("{home}/{}/root", text("lower-id")?), "upper"),
         _ => return None,
     };
-    Some(json!({
-        "LowerDir": lower,
-        "MergedDir": format!("{home}/{id}/merged"),
-        "UpperDir": format!("{home}/{id}/{upper}"),
-        "WorkDir": format!("{home}/{id}/work"),
-    }))
+    let mut data = own_paths(store, driver, id, upper);
+    data["LowerDir"] = lower.into();
+    Some(data)
+}
+
+fn own_paths(store: &Store, driver: &Driver, id: &str, upper: &str) -> Value {
+    let own = format!("{}/{id}", recorded(store, driver));
+    json!({ "MergedDir": format!("{own}/merged"), "UpperDir": format!("{own}/{upper}"), "WorkDir": format!("{own}/work") })
+}
+
+/// The driver's folder on the old host.
+fn recorded(store: &Store, driver: &Driver) -> String {
+    format!("{}/{}", model::path::shown(&store.recorded), driver.name())
+}
+
+/// One of the small files that the driver keeps beside a layer.
+fn text(root: &Root, store: &Store, driver: &Driver, id: &str, name: &str) -> Option<String> {
+    let raw = root.read(&store.home.join(driver.name()).join(id).join(name), LOWER_LIMIT).ok()?;
+    Some(String::from_utf8_lossy(&raw).trim().to_string())
+}
+
+/// The layers below one, each by its own path: `lower` names them by links in `l/`, which the engine looks up
+/// (overlay2/overlay.go getLowerDirs, v20.10.24). A link that is not there stays as it stands.
+fn lowers(root: &Root, store: &Store, driver: &Driver, id: &str) -> Option<String> {
+    let lower = text(root, store, driver, id, "lower")?;
+    let home = recorded(store, driver);
+    let links = root.open_dir(&store.home.join(driver.name()).join("l")).ok();
+    let real = |link: &str| {
+        let target = links.as_ref()?.read_link(link.strip_prefix("l/")?.as_bytes()).ok()?;
+        String::from_utf8(target.strip_prefix(b"../")?.to_vec()).ok()
+    };
+    let all: Vec<String> =
+        lower.split(':').map(|link| format!("{home}/{}", real(link).unwrap_or_else(|| link.to_string()))).collect();
+    Some(all.join(":"))
 }
 
 /// `{"Name": …, "Data": …}` of an image, by its topmost layer.
-pub(crate) fn image(store: &Store, top: Option<&model::LayerRef>) -> Value {
-    let home = |folder: &HostPath| {
-        format!("{}/{}", String::from_utf8_lossy(&store.recorded), String::from_utf8_lossy(folder.name()))
-    };
-    let data = top.filter(|layer| matches!(layer.driver, Driver::Overlay2 | Driver::FuseOverlayfs)).map(|layer| {
-        let home = home(&layer.folder);
-        json!({ "MergedDir": format!("{home}/{}/merged", layer.id), "UpperDir": format!("{home}/{}/diff", layer.id), "WorkDir": format!("{home}/{}/work", layer.id) })
+pub(crate) fn image(root: &Root, store: &Store, top: Option<&LayerRef>) -> Value {
+    let data = top.and_then(|layer| match layer.driver {
+        Driver::Overlay2 | Driver::FuseOverlayfs => {
+            let mut data = own_paths(store, &layer.driver, &layer.id, "diff");
+            if let Some(lower) = lowers(root, store, &layer.driver, &layer.id) {
+                data["LowerDir"] = lower.into();
+            }
+            Some(data)
+        }
+        Driver::Overlay => Some(json!({ "RootDir": format!("{}/{}/root", recorded(store, &layer.driver), layer.id) })),
+        _ => None,
     });
     json!({ "Name": store.driver.name(), "Data": data })
 }

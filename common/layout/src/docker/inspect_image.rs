@@ -73,7 +73,7 @@ pub(crate) fn image(root: &Root, stores: &[Store], image: &Image) -> Found<Value
         shown.insert("Size".into(), size.into());
         shown.insert("VirtualSize".into(), size.into());
     }
-    shown.insert("GraphDriver".into(), graph_driver::image(store, image.layers.first()));
+    shown.insert("GraphDriver".into(), graph_driver::image(root, store, image.layers.first()));
     shown.insert("Metadata".into(), json!({ "LastTagTime": last_tagged(root, store, image) }));
     let findings: Vec<String> = notes.list.iter().map(Finding::to_string).collect();
     let added = json!({ "Store": store.to_string(), "Record": image.record.to_string(), "OwnSize": image.layers.first().and_then(|layer| layer.size), "Findings": findings });

@@ -10,6 +10,7 @@ pub(crate) mod links;
 pub(crate) mod log;
 pub(crate) mod network_settings;
 pub(crate) mod networks;
+pub(crate) mod plugins;
 pub(crate) mod ports;
 pub(crate) mod settings;
 pub(crate) mod swarm;

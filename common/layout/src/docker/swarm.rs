@@ -1,4 +1,5 @@
-//! Networks of a swarm, as far as a node's own tasks name them: `swarm/worker/tasks.db`.
+//! What a node tells of its swarm: that it is in one (`swarm/docker-state.json`, moby v20.10.24 daemon/cluster/cluster.go),
+//! who leads it (`swarm/state.json`), and its own tasks with their networks (`swarm/worker/tasks.db`).
 //!
 //! GAP: what a manager knows beside that lies in its raft log, which is encrypted. A bolt database, `v1/tasks/<id>/data`, each a
 //! protobuf Task (swarmkit agent/storage.go; api/objects.proto, specs.proto, types.proto, as vendored in moby v20.10.24).
@@ -9,6 +10,7 @@ use hostfs::Root;
 use model::{HostPath, Store, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::Found;
 use crate::db::protobuf::{self, bytes_of, fields};
 use crate::db::{self, bolt};
 use crate::json::{self as record, Notes};
@@ -18,8 +20,49 @@ pub(crate) fn database(store: &Store) -> HostPath {
     store.home.join("swarm/worker/tasks.db")
 }
 
+/// The swarm that a store's node was in; `None` where it was in none.
+pub(crate) fn membership(root: &Root, store: &Store) -> Found<Option<Value>> {
+    let home = store.home.join("swarm");
+    let mut notes = Notes::new("swarm", &home);
+    let mut read = |name: &str| {
+        let path = home.join(name);
+        if root.exists(&path) { record::read_value(root, &path, notes.at(&path)) } else { None }
+    };
+    let (state, managers) = (read("docker-state.json"), read("state.json"));
+    if state.is_none() && !root.exists(&home.join("certificates")) && !root.exists(&database(store)) {
+        return (None, notes.list);
+    }
+    let is_manager = root.is_dir(&home.join("raft"));
+    let shown = json!({
+        "Record": home.to_string(),
+        "Role": if is_manager { "manager" } else { "worker" },
+        "State": state,
+        "Managers": managers,
+        "Tasks": of_node(root, store, &mut notes),
+        "Note": is_manager.then_some("services, secrets and configs stand in its raft log, which is encrypted"),
+    });
+    (Some(shown), notes.list)
+}
+
+/// A node's tasks: Task.{id 1, service_id 4, slot 5, node_id 6, service_annotations 8}, by id.
+fn of_node(root: &Root, store: &Store, notes: &mut Notes) -> Vec<Value> {
+    let mut out = Vec::new();
+    each_task(root, store, notes, |task| {
+        let service = bytes_of(task, 8).map(|it| text(it, 1)).unwrap_or_default();
+        out.push(json!({ "ID": text(task, 1), "Service": service, "ServiceID": text(task, 4), "Slot": number(task, 5), "NodeID": text(task, 6) }));
+    });
+    out
+}
+
 /// The networks that tasks are attached to, by id, in the form that libnetwork records its own in.
 pub(crate) fn networks(root: &Root, store: &Store, notes: &mut Notes) -> BTreeMap<String, Value> {
+    let mut out = BTreeMap::new();
+    each_task(root, store, notes, |task| out.extend(of_task(task)));
+    out
+}
+
+/// Each task of the database, where there is one.
+fn each_task(root: &Root, store: &Store, notes: &mut Notes, take: impl FnMut(&[u8])) {
     let path = database(store);
     let raw = match root.read(&path, db::LIMIT) {
         Ok(raw) => raw,
@@ -27,20 +70,16 @@ pub(crate) fn networks(root: &Root, store: &Store, notes: &mut Notes) -> BTreeMa
             if !error.is_missing() {
                 notes.at(&path).add(record::code_of(&error), error.problem.to_string());
             }
-            return BTreeMap::new();
+            return;
         }
     };
     let database = match bolt::Database::read(&raw) {
         Ok(database) => database,
-        Err(error) => {
-            notes.at(&path).add("database-damaged", error.to_string());
-            return BTreeMap::new();
-        }
+        Err(error) => return notes.at(&path).add("database-damaged", error.to_string()),
     };
     database.damage.iter().for_each(|damage| notes.at(&path).add("database-damaged", damage.clone()));
     let tasks = database.root.at([b"v1".as_slice(), b"tasks".as_slice()]);
-    let each = tasks.into_iter().flat_map(bolt::Bucket::buckets).filter_map(|(_, task)| task.get("data"));
-    each.flat_map(of_task).collect()
+    tasks.into_iter().flat_map(bolt::Bucket::buckets).filter_map(|(_, task)| task.get("data")).for_each(take);
 }
 
 /// Task.networks: field 11, each with its network in field 1.

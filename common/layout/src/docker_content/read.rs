@@ -9,7 +9,7 @@ use crate::docker::folders;
 use crate::docker_content::records::{self, HistoryRecord, ImageRecord, Names};
 use crate::home::ids_of;
 use crate::json::{self, Notes};
-use crate::{Found, HistoryEntry, LayoutError};
+use crate::{Found, HistoryEntry, LayoutError, subids};
 
 /// No image of docker's has more layers (its own limit is 127, layer/layer.go); a longer chain is a loop or a trap.
 const CHAIN_LIMIT: usize = 512;
@@ -332,7 +332,8 @@ pub(crate) fn image_rootfs(root: &Root, store: &Store, image: &Image) -> Rootfs 
     Rootfs { layers: image.layers.clone(), own: 0, ids: id_map(root, store), user_xattrs: is_rootless(root, store) }
 }
 
-/// How owners are shifted: the home of a remapped user is named by the first ids.
+/// How owners are shifted: the home of a remapped user is named by the first ids; an ordinary user's ids stand in files of his
+/// host, where those are in the evidence.
 pub(crate) fn id_map(root: &Root, store: &Store) -> IdMap {
     let range = |outside| vec![IdRange { inside: 0, outside, size: USUAL_RANGE }];
     // Before its first container nothing in such a root says its name.
@@ -341,7 +342,17 @@ pub(crate) fn id_map(root: &Root, store: &Store) -> IdMap {
     ids_of(store.home.name())
         .or_else(|| ids_of(store.recorded.rsplit(|&b| b == b'/').next().unwrap_or_default()))
         .or_else(|| own.as_deref().and_then(|own| ids_of(own.file_name()?.as_encoded_bytes())))
-        .map_or_else(IdMap::default, |(uid, gid)| IdMap { uids: range(uid), gids: range(gid) })
+        .map(|(uid, gid)| IdMap { uids: range(uid), gids: range(gid) })
+        .or_else(|| of_user(root, store))
+        .unwrap_or_default()
+}
+
+/// The map of an ordinary user's root, seen from outside of his user namespace.
+fn of_user(root: &Root, store: &Store) -> Option<IdMap> {
+    let has_host = store.host.is_some() || !std::ptr::eq(root.host(), root);
+    let owner = root.stat(&driver_folder(store, &store.driver)).or_else(|_| root.stat(&store.home)).ok()?;
+    let has_host = has_host && owner.uid != 0;
+    (has_host && !root.is_in_user_namespace()).then(|| subids::known(root, store, &owner))?
 }
 
 /// Whether its overlays are marked by `user.*`: where it was an ordinary user's, or he himself looks at what is his in his
