@@ -39,18 +39,15 @@ pub fn on_this_machine(host: &Host, path: &HostPath) -> PathBuf {
 pub fn read(host: &Host, rootfs: &Rootfs, path: &str) -> Result<Vec<u8>, LifeError> {
     const MOST: u64 = 4 << 20;
     let wanted = EntryPath::parse(path.as_bytes()).expect("the callers' paths are their own");
-    let mut tree = storage::open(host.root(), rootfs).map_err(|error| LifeError::Files(error.into()))?;
-    while let Some(entry) = tree.next_entry().map_err(LifeError::Files)? {
-        if entry.path == wanted && matches!(entry.kind, Kind::File { size: 1.. }) {
-            let mut content = Vec::new();
-            let read = tree.content().map_err(LifeError::Files)?.take(MOST).read_to_end(&mut content);
-            return read.map(|_| content).map_err(|error| LifeError::Files(error.into()));
-        }
-        if entry.path >= wanted {
-            break;
-        }
+    let found = storage::open_at(host.root(), rootfs, &wanted).map_err(|error| LifeError::Files(error.into()))?;
+    let Some(mut tree) = found else { return Ok(Vec::new()) };
+    let entry = tree.next_entry().map_err(LifeError::Files)?;
+    if !entry.is_some_and(|entry| matches!(entry.kind, Kind::File { size: 1.. })) {
+        return Ok(Vec::new());
     }
-    Ok(Vec::new())
+    let mut content = Vec::new();
+    let read = tree.content().map_err(LifeError::Files)?.take(MOST).read_to_end(&mut content);
+    read.map(|_| content).map_err(|error| LifeError::Files(error.into()))
 }
 
 /// `hostname`, `hosts` and `resolv.conf` as docker makes them, by name and content. `connected` says its address once it has
