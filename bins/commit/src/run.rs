@@ -24,6 +24,9 @@ pub fn run(args: &Args, plan: Plan) -> Result<Outcome> {
         end::freeze(&root, &plan.container.id, false)?;
     }
     let (id, findings) = made?;
+    if plan.name.is_some() {
+        events::tell_image(&root, &format!("sha256:{id}"), "tag", &said(&plan));
+    }
     let comment = ("comment", args.message.clone());
     events::tell(&root, &plan.record, "commit", &[comment, ("imageID", id.to_string()), ("imageRef", said(&plan))]);
     let mut out = cli::stdout();

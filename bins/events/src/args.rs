@@ -2,12 +2,12 @@
 
 use model::Timestamp;
 
-/// Get events of containers as they happen
+/// Get events of containers, their volumes and networks as they happen
 ///
 /// Shows what dockless wrote down in the data root's journal, and goes on until it is told to stop. With --since, what the
 /// records of any data root tell is shown too: when a container was made, last started and last ended.
 #[derive(clap::Parser, Debug)]
-#[command(after_help = "Filters: container, event, image, label, type, scope, daemon")]
+#[command(after_help = "Filters: container, event, image, label, type, scope, daemon, volume, network, plugin")]
 pub struct Args {
     #[command(flatten)]
     pub root: cli::RootArg,

@@ -11,18 +11,20 @@ pub const KNOWN: &[&str] =
 pub fn take(filters: &Filters, event: &Value) -> bool {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
     let attributes = &event["Actor"]["Attributes"];
-    let (action, id, name, image) =
-        (text(&event["Action"]), text(&event["id"]), text(&attributes["name"]), text(&attributes["image"]));
+    let (action, id, name) = (text(&event["Action"]), text(&event["Actor"]["ID"]), text(&attributes["name"]));
+    let image = if event["Type"] == "image" { name.clone() } else { text(&attributes["image"]) };
+    // By how the name begins, and whatever the event is of.
+    let begins = |value: &str| !value.is_empty() && (name.starts_with(value) || id.starts_with(value));
+    let untagged = |name: &str| name.rsplit_once(':').map_or(name.to_string(), |(name, _)| name.to_string());
     let labels: Vec<(String, String)> =
         attributes.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect();
-    filters
-        .any("container", |value| name == value.trim_start_matches('/') || !value.is_empty() && id.starts_with(value))
+    filters.any("container", |value| begins(value.trim_start_matches('/')))
+        && ["network", "volume", "plugin"].iter().all(|key| filters.any(key, &begins))
         && filters.any("event", |value| action == value || action.split(':').next() == Some(value))
-        && filters.any("image", |value| image == value || image.split(':').next() == Some(value))
+        && filters.any("image", |value| [&image, &id].iter().any(|own| *own == value || untagged(own) == value))
         && filters.any("type", |value| event["Type"] == value)
         && filters.any("scope", |value| event["scope"] == value)
         && filters.labels(&labels)
-        && !["network", "volume", "plugin"].iter().any(|key| filters.has(key))
 }
 
 #[cfg(test)]
@@ -33,7 +35,7 @@ mod tests {
     #[test]
     fn filters_are_dockers() {
         let event = json!({"Action": "health_status: healthy", "id": "abc123", "Type": "container", "scope": "local",
-            "Actor": {"Attributes": {"name": "web", "image": "base:1", "tier": "db"}}});
+            "Actor": {"ID": "abc123", "Attributes": {"name": "web", "image": "base:1", "tier": "db"}}});
         for (given, fits) in [
             (&["container=web"][..], true),
             (&["container=abc"], true),

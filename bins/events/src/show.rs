@@ -1,7 +1,7 @@
 //! How an event is shown (docker/cli v20.10 cli/command/system/events.go).
 
-use cli::Template;
-use cli::json;
+use cli::format::Methods;
+use cli::{Template, json};
 use model::{Timestamp, path::shown};
 use serde_json::{Map, Value};
 
@@ -32,7 +32,7 @@ impl Form {
         Ok(match self {
             Form::Line => line(event),
             Form::Json => json::line(event),
-            Form::Template(template) => shown(template.run(&in_go(event))?.as_bytes()).into_owned(),
+            Form::Template(template) => shown(template.run_with(&in_go(event), &Message)?.as_bytes()).into_owned(),
         })
     }
 }
@@ -70,6 +70,19 @@ fn local(time: Timestamp) -> String {
     here.strftime("%Y-%m-%dT%H:%M:%S.%9f%:z").to_string()
 }
 
+/// What an event is in Go: a struct, so that a wrong field is told, with a map of attributes, where one that is not there is none.
+struct Message;
+
+impl Methods for Message {
+    fn call(&self, _name: &str, _args: &[&str]) -> Option<String> {
+        None
+    }
+
+    fn kind(&self) -> &'static str {
+        "*events.Message"
+    }
+}
+
 /// The event under the names that its fields have in Go, for templates.
 fn in_go(event: &Value) -> Value {
     let mut fields: Map<String, Value> = event.as_object().cloned().unwrap_or_default();
@@ -104,5 +117,8 @@ mod tests {
         assert!(text("").ends_with(" container die abc (exitCode=3, image=base:1, name=web)"), "{}", text(""));
         assert_eq!(text("{{.Action}} {{.Actor.Attributes.name}} {{.TimeNano}} {{.ID}}"), "die web 5 abc");
         assert_eq!(text("json"), text("{{json .}}"));
+        assert_eq!(text("{{.Actor.Attributes.none}}"), "<no value>");
+        let wrong = Form::parse(Some("{{.None}}")).unwrap().text(&event).unwrap_err().to_string();
+        assert!(wrong.ends_with("can't evaluate field None in type *events.Message"), "{wrong}");
     }
 }

@@ -1,16 +1,25 @@
 //! What will be executed, in which process's world; refused where the container does not run.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use launch::cgroup::Cgroup;
 use launch::spec::Process;
-use lifecycle::end;
 use lifecycle::keys::Keys;
-use serde_json::json;
+use lifecycle::{end, runtime};
+use model::Id;
+use serde_json::{Value, json};
 
 use crate::args::Args;
 
 /// Everything that is decided before anything happens.
 pub struct Plan {
+    /// The data root.
+    pub root: PathBuf,
+    /// The container's record.
+    pub record: Value,
+    /// Its own id.
+    pub id: Id,
     /// The container's first process.
     pub pid: i32,
     /// Its cgroups.
@@ -58,6 +67,9 @@ impl Plan {
         let process = lifecycle::begin::process(&host, &rootfs, container.id.as_str(), &inspect)?;
         let parent = inspect["HostConfig"]["CgroupParent"].as_str().unwrap_or_default();
         Ok(Plan {
+            root,
+            record: living.record,
+            id: runtime::new_id()?,
             pid: living.pid,
             cgroup: Cgroup::of(container.id.as_str(), parent),
             process,

@@ -8,8 +8,8 @@ use cli::Outcome;
 use launch::Streams;
 use launch::relay::{self, Ends, Manner, Signals};
 use launch::sys::{self, Cloned};
-use lifecycle::begin;
 use lifecycle::live::{self, Raw};
+use lifecycle::{begin, events};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -21,6 +21,7 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
     let terminal = plan.process.terminal;
     let (streams, socket, ends) =
         if plan.detach && !terminal { nowhere()? } else { begin::streams(terminal, plan.input && !plan.detach)? };
+    plan.tell("exec_create");
     let handle = match launch::join::join(plan.pid, &mut plan.cgroup, &plan.process, streams) {
         Ok(handle) => handle,
         Err(error) => {
@@ -29,7 +30,9 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
             return Ok(Outcome::not_done(error.into()).with_status(status));
         }
     };
+    plan.tell("exec_start");
     if plan.detach {
+        // GAP: nobody stays to tell of its end.
         // A terminal lives as long as somebody has its other end.
         if let Some(socket) = socket {
             hold(&begin::receive_terminal(&socket)?, &handle)?;
@@ -45,12 +48,23 @@ pub fn run(mut plan: Plan) -> Result<Outcome> {
     let ended = relay::attend_until_left(&handle, &mut ends, manner, &signals, &mut |typed| plan.keys.filter(typed));
     drop(raw);
     if let Some(status) = ended.context("cannot follow the command")? {
+        let about = [("execID", plan.id.to_string()), ("exitCode", status.to_string())];
+        events::tell(&plan.root, &plan.record, "exec_die", &about);
         return Ok(Outcome::done().with_status(status));
     }
     if let Ends::Terminal(terminal) = &ends {
         hold(terminal, &handle)?;
     }
     Ok(Outcome::not_done(anyhow!("read escape sequence")))
+}
+
+impl Plan {
+    /// Writes what is done with the command, as docker words it: the program, a space, what it is given.
+    fn tell(&self, what: &str) {
+        let (program, given) = self.process.args.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        let action = format!("{what}: {program} {}", given.join(" "));
+        events::tell(&self.root, &self.record, &action, &[("execID", self.id.to_string())]);
+    }
 }
 
 /// Streams of a command that nobody listens to.

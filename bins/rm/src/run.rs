@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     for (name, known) in args.containers.iter().zip(&known) {
         match writer.remove_container(&bare(name), args.volumes) {
             Ok(()) => {
-                known.iter().for_each(|known| events::tell(&root, &known.record, "destroy", &[]));
+                known.iter().for_each(|known| events::tell_gone(&root, &known.record, &known.record["MountPoints"]));
                 writeln!(out, "{name}")?
             }
             Err(error) if args.force && error.is_missing() => cli::note(&error.to_string()),

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use cli::Outcome;
 use launch::cgroup::Cgroup;
-use lifecycle::end;
+use lifecycle::{end, events};
 
 use crate::args::Args;
 use crate::table;
@@ -21,6 +21,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     if living.record["State"]["Restarting"] == true {
         bail!("Container {} is restarting, wait until the container is running", container.id);
     }
+    events::tell(&root, &living.record, "top", &[]);
     let own = processes(&root, &container.id, living.pid);
     let shown = table::of(&list(&args.options)?, &own)?;
     let mut out = cli::stdout();

@@ -39,6 +39,9 @@ pub struct Attendance<'a> {
     log: Option<Writer>,
     health: Option<Health>,
     restarts: Restarts,
+    /// Docker's `MountPoints` and `Networks` of this run, for its events.
+    points: Value,
+    networks: Value,
 }
 
 impl<'a> Attendance<'a> {
@@ -73,6 +76,8 @@ impl<'a> Attendance<'a> {
             log,
             health,
             restarts,
+            points: Value::Null,
+            networks: Value::Null,
         })
     }
 
@@ -121,10 +126,15 @@ impl<'a> Attendance<'a> {
         let folder = self.folder.as_ref().ok_or_else(|| LifeError::Attended(id.to_string()))?;
         folder.remember(json!({ "root": place.to_string_lossy(), "cgroup-parent": parent, "pipes": numbers }))?;
         let health = self.health.as_mut().map(|health| health.begin().record);
+        let (mut points, mut networks) = (Value::Null, Value::Null);
         let started = begin::start(root, id, &self.ready, streams, folder, |own| {
             own["State"]["Health"] = health.unwrap_or_default();
+            (points, networks) = (own["MountPoints"].clone(), own["NetworkSettings"]["Networks"].clone());
         })?;
         self.life.head_start.into_iter().for_each(HeadStart::is_over);
+        events::tell_networks(root, id.as_str(), &networks, "connect");
+        events::tell_mounts(root, id.as_str(), &points, true);
+        (self.points, self.networks) = (points, networks);
         events::tell(root, &self.ready.inspect, "start", &[]);
         started.warnings.iter().for_each(|warning| told.warn(warning));
         told.runs();
@@ -138,6 +148,8 @@ impl<'a> Attendance<'a> {
     /// Goes on with a run that another process began.
     fn rest_of_run(&mut self, pid: i32, facts: &Value, told: &mut Told) -> Result<Over, LifeError> {
         let signals = taken_signals()?;
+        let own = begin::raw(&own_folder(self.life))?;
+        (self.points, self.networks) = (own["MountPoints"].clone(), own["NetworkSettings"]["Networks"].clone());
         let number = Pid::from_raw(pid).ok_or_else(|| LifeError::NotRunning(self.life.id.to_string()))?;
         let handle = pidfd_open(number, PidfdFlags::empty())
             .map_err(|errno| LifeError::Machine("open the container's process", errno.into()))?;
@@ -202,6 +214,8 @@ impl<'a> Attendance<'a> {
             events::tell(root, inspect, "oom", &[]);
         }
         events::tell(root, inspect, "die", &[("exitCode", over.status.to_string())]);
+        events::tell_networks(root, self.life.id.as_str(), &self.networks, "disconnect");
+        events::tell_mounts(root, self.life.id.as_str(), &self.points, false);
     }
 
     /// Writes how a run ended, and whether another follows: then returns how long to wait for it. Then those that are
@@ -245,7 +259,7 @@ impl<'a> Attendance<'a> {
         let mut writer = layout::docker_content::write::Writer::open(self.life.root, Wait::Yes(&mut |_| ()))?;
         writer.remove_ended(self.life.id, true)?;
         self.removes = false;
-        events::tell(self.life.root, &self.ready.inspect, "destroy", &[]);
+        events::tell_gone(self.life.root, &self.ready.inspect, &self.points);
         if !self.is_waited_for {
             return Ok(());
         }

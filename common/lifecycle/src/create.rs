@@ -13,7 +13,7 @@ use model::{Digest, Driver, Finding, Id, Image};
 use serde_json::Value;
 
 use crate::error::{LifeError, at};
-use crate::{files, record};
+use crate::{events, files, record};
 use points::Points;
 
 /// What is to be made.
@@ -80,6 +80,7 @@ pub fn create(root: &Path, host: &Host, wanted: &Wanted, wait: Wait) -> Result<V
     let etc = files::etc(wanted.inspect, None, &[]);
     let host_config = &wanted.inspect["HostConfig"];
     writer.commit_container(staged, wanted.id, &ContainerRecord { config: &config, host_config, files: &etc })?;
+    events::tell(&own_root, &config, "create", &[]);
     Ok(findings)
 }
 

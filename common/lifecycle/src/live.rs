@@ -18,7 +18,7 @@ use crate::client::{self, Attached, Parted};
 use crate::error::at;
 use crate::keys::Keys;
 use crate::runtime::{self, Left};
-use crate::{LifeError, begin, sweep};
+use crate::{LifeError, begin, events, sweep};
 
 /// Which container lives, and how it is attended.
 pub struct Life<'a> {
@@ -43,6 +43,7 @@ pub struct Life<'a> {
 /// Starts it and stays here until it has ended for good, or the person left it. Returns docker's exit status.
 pub fn attended(life: &Life) -> Result<u8, LifeError> {
     let ready = prepare(life)?;
+    events::tell(life.root, &ready.inspect, "attach", &[]);
     if ready.spec.process.terminal && life.input {
         return through_a_terminal(life, ready);
     }

@@ -140,11 +140,15 @@ fn write_end(root: &Path, id: &Id, status: u8) -> bool {
     if is_over && is_wanted {
         return true;
     }
-    events::tell(root, &before, "die", &[("exitCode", status.to_string())]);
+    if !is_over {
+        events::tell(root, &before, "die", &[("exitCode", status.to_string())]);
+        events::tell_networks(root, id.as_str(), &before["NetworkSettings"]["Networks"], "disconnect");
+        events::tell_mounts(root, id.as_str(), &before["MountPoints"], false);
+    }
     if removes {
         let removed = Writer::open(root, Wait::Yes(&mut |_| ()))
             .and_then(|mut writer| writer.remove_container(id.as_str(), true));
-        events::tell(root, &before, "destroy", &[]);
+        events::tell_gone(root, &before, &before["MountPoints"]);
         return removed.is_ok();
     }
     let ended = |own: &mut serde_json::Value| {

@@ -350,6 +350,8 @@ impl<'a> Run<'a, '_> {
             kind if kind.starts_with('*') && value.is_same(&self.root) => {
                 self.fail(node.at, node, format!("can't evaluate field {name} in type {kind}"))
             }
+            // Below such a struct lie plain maps, which have no value for what they do not hold.
+            kind if kind.starts_with('*') => Ok(Val::Nothing),
             _ => self.fail(node.at, node, format!("map has no entry for key {}", quoted(name))),
         }
     }

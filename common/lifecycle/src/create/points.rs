@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Wanted, copy};
 use crate::error::{LifeError, at};
-use crate::{peers, runtime};
+use crate::{events, peers, runtime};
 
 /// The mount points as they are found, and volumes made.
 pub struct Points<'a> {
@@ -195,6 +195,7 @@ impl<'a> Points<'a> {
             for (path, mode) in [(&"volumes".into(), 0o701), (&folder, 0o701), (&data, 0o755)] {
                 target.make_dirs(path, mode).map_err(EditError::from)?;
             }
+            events::tell_volume(self.root, name, "create", &[]);
         }
         let there = self.writer.path(&data);
         if asked.copy && is_empty(&there) {
