@@ -297,7 +297,7 @@ fn places(container: &Container, nets: [&[Net]; 2], giver: &mut Giver, findings:
             }
         }
     }
-    call(&mut places, [&nets[0], &nets[1]], container);
+    call(&mut places, nets, container);
     places
 }
 
