@@ -12,8 +12,10 @@ fn check(flags: &str, commands: &str) {
     }
 }
 
+/// One daemon for all of it: it takes two seconds to start and to end. Of networks, one is there as it starts again: the order
+/// of several is taken by chance.
 #[test]
-fn ports_addresses_and_protocols() {
+fn ports_networks_of_all_kinds_and_a_daemon_that_is_started_again() {
     check(
         "",
         "run --name ba -p 127.0.0.1:9000:80 -p 9001:80
@@ -28,15 +30,9 @@ fn ports_addresses_and_protocols() {
         run --name qa -p 0.0.0.0:7777:77 -p 127.0.0.2:5555:70 -p [::1]:7778:77
         restart -t 0 ha
         run --name ra --network host
-        run --name sa --network container:qa",
-    );
-}
-
-#[test]
-fn networks_of_all_kinds_and_several_at_once() {
-    check(
-        "",
-        "network create na
+        run --name sa --network container:qa
+        clean
+        network create na
         network create --internal nb
         network create --subnet 10.9.0.0/24 --gateway 10.9.0.5 --ip-range 10.9.0.128/25 nc
         run --name aa --network na -p 8080:80
@@ -51,7 +47,13 @@ fn networks_of_all_kinds_and_several_at_once() {
         run --name ga --network ng -p 8086:80
         network create -o com.docker.network.host_ipv4=127.0.0.9 nh
         rm -f ba
-        network rm nb",
+        network rm nb
+        clean
+        network create -o com.docker.network.bridge.enable_icc=false zz
+        run --name za --network zz -p 8080:80
+        daemon again
+        start za
+        run --name zc -p 8083:80",
     );
 }
 
@@ -95,19 +97,6 @@ fn own_addresses_no_default_bridge_and_no_rules() {
     );
     check("--bridge=none", "ps\n        network create na\n        run --name ba --network na -p 82:80");
     check("--iptables=false --ip6tables=false", "network create na\n        run --name ba --network na -p 82:80");
-}
-
-/// One network that is there as the daemon starts again: the order of several is taken by chance.
-#[test]
-fn a_daemon_that_is_started_again() {
-    check(
-        "",
-        "network create -o com.docker.network.bridge.enable_icc=false zz
-        run --name za --network zz -p 8080:80
-        daemon again
-        start za
-        run --name zc -p 8083:80",
-    );
 }
 
 #[test]

@@ -36,7 +36,8 @@ impl Judge {
         Dockerd::of(self.enter.as_deref(), root, &[&["-s", "vfs"], flags].concat())
     }
 
-    /// Starts a daemon with the flags and compares after each line of commands.
+    /// Starts a daemon with the flags and compares after each line of commands: docker's own, `daemon again`, and `clean`,
+    /// after which there is nothing but what the daemon makes by itself.
     pub fn check(&self, flags: &str, commands: &str) {
         self.check_after("", flags, commands);
     }
@@ -58,6 +59,7 @@ impl Judge {
                     drop(daemon);
                     daemon = self.start(&root, &flags);
                 }
+                "clean" => clean(&daemon),
                 "run" => done(&daemon, &[&["run", "-d", "--stop-signal", "KILL"], &words[1..], &["i"]].concat()),
                 _ => done(&daemon, &words),
             };
@@ -107,6 +109,14 @@ impl Judge {
     }
 }
 
+/// Removes what was made so far.
+fn clean(daemon: &Dockerd) {
+    let containers = daemon.docker(&["ps", "-aq"]);
+    let all: Vec<&str> = containers.lines().collect();
+    daemon.docker(&[&["rm", "-f"][..], &all].concat());
+    daemon.docker(&["network", "prune", "-f"]);
+}
+
 /// What docker refuses leaves no rules that its inspect does not tell of.
 fn done(daemon: &Dockerd, words: &[&str]) {
     let output = daemon.command(words).output().unwrap();
@@ -141,14 +151,13 @@ fn parts(rule: &str) -> Vec<String> {
     parts
 }
 
-/// What docker says of everything that it has.
+/// What docker says of everything that it has, as its inspect prints it.
 pub fn inspect(daemon: &Dockerd) -> String {
-    let listed = |args: &[&str]| daemon.docker(args).lines().map(str::to_owned).collect::<Vec<_>>();
-    let containers = listed(&["ps", "-aq", "--no-trunc"]);
-    let networks = listed(&["network", "ls", "-q", "--no-trunc"]);
-    let of = |first: &[&str], ids: &[String]| match ids.is_empty() {
-        true => String::new(),
-        false => daemon.docker(&[first, &ids.iter().map(String::as_str).collect::<Vec<_>>()].concat()),
+    let listed = |path: &str| {
+        let all: Vec<serde_json::Value> = serde_json::from_str(&daemon.answer(path)).unwrap();
+        all.iter().map(|one| one["Id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    of(&["container", "inspect"], &containers) + &of(&["network", "inspect"], &networks)
+    let containers = listed("/containers/json?all=1").into_iter().map(|id| format!("/containers/{id}/json"));
+    let networks = listed("/networks").into_iter().map(|id| format!("/networks/{id}"));
+    containers.chain(networks).map(|path| daemon.answer(&path)).collect()
 }
