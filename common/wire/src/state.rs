@@ -108,7 +108,7 @@ pub struct State {
     /// How to undo it, in the order in which it was done.
     pub undo: Vec<Undo>,
     /// Whether the last work on it came to its end; else any of it may be half done. In the file: whether the line has its end.
-    #[serde(default, skip_serializing)]
+    #[serde(default)]
     pub complete: bool,
 }
 

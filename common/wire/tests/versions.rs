@@ -264,3 +264,25 @@ fn every_thing_of_a_plan_says_why_and_where_from() {
         }
     }
 }
+
+#[test]
+fn docker_28_1_closes_ports_that_a_proxy_carries_too() {
+    let objects = json!([
+        { "Name": "n1", "Id": "n1", "Driver": "bridge", "Created": "2025-01-01T00:00:00Z",
+          "IPAM": { "Config": [{ "Subnet": "192.0.2.0/24" }] }, "Options": { "com.docker.network.bridge.name": "br1" } },
+        { "Id": "c1", "Name": "/web", "State": { "Running": true }, "Config": {}, "HostConfig": { "NetworkMode": "n1" },
+          "NetworkSettings": { "Ports": { "80/tcp": [{ "HostIp": "::1", "HostPort": "8080" }] },
+            "Networks": { "n1": { "IPAddress": "192.0.2.2", "IPPrefixLen": 24 } } } },
+    ]);
+    let rules = |dialect, proxy| {
+        let (configs, _) = wire::inspect::read(&objects);
+        let daemon = Daemon { bridge: Some("none".into()), userland_proxy: Some(proxy), ..Daemon::default() };
+        let (plan, _) = wire::plan(&configs, &daemon, dialect, &Selection::Live);
+        let text = wire::render::iptables::restore(&plan.rules, Family::V4);
+        text.lines().filter(|line| line.contains("192.0.2.2")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let closed = "-A PREROUTING -d 192.0.2.2/32 ! -i br1 -p tcp -m tcp --dport 80 -j DROP";
+    assert_eq!(rules(Dialect::Docker281, true), [closed]);
+    assert_eq!(rules(Dialect::Docker281, false), [""; 0]);
+    assert_eq!(rules(Dialect::Docker28, true), ["-A PREROUTING -d 192.0.2.2/32 ! -i br1 -j DROP"]);
+}

@@ -225,6 +225,7 @@ impl Builder<'_> {
         for (net, port) in ports(ctr, resolved, self.0.family) {
             self.port(net, &port);
         }
+        self.carried(ctr, resolved);
         // Links are made for IPv4 alone (libnetwork/drivers/bridge/bridge_linux.go, link: the endpoint's `addr`).
         let ipv4 = self.0.family == Family::V4;
         let closed = |place: &&Place| ipv4 && !resolved.nets[place.net].icc;
@@ -232,6 +233,30 @@ impl Builder<'_> {
             let net = &resolved.nets[place.net];
             links(ctr, place, resolved, self.0.family).iter().for_each(|link| self.link(net, link));
         }
+    }
+
+    /// Ports of IPv6 addresses that a proxy carries to a container without IPv6: its own address is closed too (v28.1.1
+    /// libnetwork/drivers/bridge/port_mapping_linux.go, setPerPortIptables).
+    fn carried(&mut self, ctr: &Ctr, resolved: &Resolved) {
+        let by_proxy = self.1 == Dialect::Docker281 && self.0.family == Family::V4 && !self.0.hairpin;
+        let Some(place) = ctr.gateway(Family::V4).filter(|_| by_proxy) else { return };
+        let net = &resolved.nets[place.net];
+        let Some(address) = place.address(Family::V4).filter(|_| net.mode(Family::V4) == GatewayMode::Nat) else {
+            return;
+        };
+        if ctr.gateway(Family::V6).is_some_and(|place| place.address(Family::V6).is_some()) {
+            return;
+        }
+        for open in ctr.ports.iter().filter(|open| open.family == Family::V6) {
+            let inside = Match::DestinationPort(open.publish.protocol, open.publish.port);
+            let why = Why("a port that a proxy carries is not reached by the container's address", &open.publish.from);
+            self.direct(&net.bridge, address, inside, why);
+        }
+    }
+
+    fn direct(&mut self, bridge: &str, address: std::net::IpAddr, inside: Match, why: Why) {
+        let matches = [to_address(address), not_from_bridge(bridge), inside];
+        self.0.set.append(rule(self.0.raw(), matches, Target::Drop, why));
     }
 
     fn port(&mut self, net: &Net, port: &PortRule) {
@@ -246,10 +271,8 @@ impl Builder<'_> {
             let why = Why("a port of 127.0.0.1 is not reached from outside", port.from);
             self.0.set.append(rule(self.0.raw(), matches, Target::Drop, why));
         }
-        // GAP: also for a port of an IPv6 address that a container without IPv6 publishes; its proxy's only rule there.
         if self.1 == Dialect::Docker281 && mode == GatewayMode::Nat {
-            let matches = [to_address(port.address), not_from_bridge(bridge), inside.clone()];
-            self.0.set.append(rule(self.0.raw(), matches, Target::Drop, why()));
+            self.direct(bridge, port.address, inside.clone(), why());
         }
         if mode != GatewayMode::Routed {
             let mut matches: Vec<Match> = Vec::new();

@@ -143,7 +143,9 @@ fn open(
     let ipv6 = !matches!(dialect, Dialect::Docker06 | Dialect::Docker12);
     let place = |family: Family| gateways[usize::from(family == Family::V6)].map(|(place, _)| place);
     let has = |family: Family| place(family).is_some_and(|place| place.address(family).is_some());
-    let fits = |family: Family| has(family) && (family == Family::V4 || ipv6);
+    // What a proxy carries from IPv6 to a container without it has a rule in these versions.
+    let carried = dialect == Dialect::Docker281 && has(Family::V4);
+    let fits = |family: Family| (has(family) || carried) && (family == Family::V4 || ipv6);
     let mut given = None;
     let mut open = Vec::new();
     for host in hosts.into_iter().filter(|host| fits(Family::of(*host))) {
