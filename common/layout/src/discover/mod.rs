@@ -139,4 +139,24 @@ mod tests {
         }
         assert_eq!(found(host.path(), ""), ["shared", "fast/ann/1000", "srv/users/ann/.local/share/docker"]);
     }
+
+    #[test]
+    fn settings_that_are_pipes_loops_or_without_end_are_passed_by() {
+        let host = tempfile::tempdir().unwrap();
+        for folder in ["etc/docker", "etc/systemd/system", "var/lib", "srv/last"] {
+            std::fs::create_dir_all(host.path().join(folder)).unwrap();
+        }
+        let pipe = std::process::Command::new("mkfifo").arg(host.path().join("etc/docker/daemon.json")).status();
+        assert!(pipe.unwrap().success());
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, host.path().join(name)).unwrap();
+        link("docker", "var/lib/docker");
+        link("/dev/zero", "etc/default");
+        link("../../../../../../../proc/self/mem", "etc/passwd");
+        link("/srv/last", "var/lib/containerd");
+        let endless = format!("docker -g '{}", "/srv/last ".repeat(20_000));
+        for number in 0..40 {
+            put(host.path(), &format!("etc/systemd/system/{number}.service"), &endless);
+        }
+        assert_eq!(found(host.path(), ""), ["srv/last"]);
+    }
 }

@@ -12,6 +12,8 @@ use super::users::User;
 const LARGEST: u64 = 256 << 10;
 /// A folder of units holds hundreds; more is none.
 const MOST_UNITS: usize = 4096;
+/// Bytes of all files that may hold a command line: a host has some hundred units of a kilobyte each.
+const MOST_TEXT: usize = 4 << 20;
 
 /// Files that hold a daemon's command line, or variables for it.
 const COMMAND_LINES: [&str; 10] = [
@@ -125,8 +127,14 @@ fn command_lines(root: &Root, host: &HostPath, users: &[User]) -> Named {
     let folders: Vec<HostPath> = UNITS.iter().map(|folder| HostPath::from(*folder)).chain(own).collect();
     let files = COMMAND_LINES.iter().map(|file| file.to_string());
     let mut all = Named::default();
+    let mut left = MOST_TEXT;
     for file in files.chain(folders.iter().flat_map(|folder| units(root, host, folder))) {
-        let text = text_at(root, host, &file).filter(|text| is_of_an_engine(text)).unwrap_or_default();
+        let text = text_at(root, host, &file).unwrap_or_default();
+        let Some(rest) = left.checked_sub(text.len()) else { break };
+        left = rest;
+        if !is_of_an_engine(&text) {
+            continue;
+        }
         let more = flags::named(&text);
         all.homes.extend(more.homes);
         all.settings.extend(more.settings);

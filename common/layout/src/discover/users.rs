@@ -3,10 +3,11 @@
 use hostfs::Root;
 use model::HostPath;
 
+use super::links;
 use super::settings::text_at;
 
 /// More are no users of a host.
-const MOST: usize = 4096;
+const MOST: usize = 1024;
 
 /// A user, as far as settings speak of one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +23,8 @@ pub(super) struct User {
 /// Those of the host's own list, those that have a folder in `/home` or `/var/home`, and root.
 pub(super) fn users(root: &Root, host: &HostPath) -> Vec<User> {
     let listed = text_at(root, host, "etc/passwd").unwrap_or_default();
-    let mut all: Vec<User> = listed.lines().filter_map(listed_user).take(MOST).collect();
+    let is_there = |user: &User| links::real(root, host, &user.home).is_some();
+    let mut all: Vec<User> = listed.lines().filter_map(listed_user).take(MOST).filter(is_there).collect();
     let homes = ["home", "var/home"].into_iter().flat_map(|folder| {
         let folder = HostPath::from(folder);
         let entries = root.entries(&host.join(folder.as_bytes())).unwrap_or_default();
