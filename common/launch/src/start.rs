@@ -219,7 +219,7 @@ fn among(path: &Path, flags: u64) -> io::Result<Cloned> {
     }
 }
 
-/// Maps a child's ids, sets the limits that only root may raise, and tells it to go on.
+/// Maps a child's ids, sets what it may not set itself in its namespace, and tells it to go on.
 fn map(pid: i32, users: Users, process: &Process, mut go: &std::fs::File) -> io::Result<()> {
     for (file, first) in [("uid_map", users.uid), ("gid_map", users.gid)] {
         std::fs::write(format!("/proc/{pid}/{file}"), format!("0 {first} {}", users.count))?;
@@ -228,6 +228,9 @@ fn map(pid: i32, users: Users, process: &Process, mut go: &std::fs::File) -> io:
         if let Some(number) = inside::identity::resource(&limit.name) {
             sys::set_rlimit_of(pid, number, limit.soft, limit.hard)?;
         }
+    }
+    if let Some(score) = process.oom_score_adj {
+        std::fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())?;
     }
     go.write_all(b"m")
 }

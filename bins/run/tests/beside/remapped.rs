@@ -59,6 +59,8 @@ fn a_root_of_user_namespaces_is_written_as_dockerd_writes_it() {
         let words = [&["--rm", "--net", "none"][..], flags, &["base:1", "sh", "-c", "cat /proc/self/uid_map"]].concat();
         assert_eq!(home.ok("run", &words).split_whitespace().last(), Some(said), "{flags:?}");
     }
+    let score = ["--rm", "--net", "none", "--oom-score-adj", "100", "base:1", "cat", "/proc/self/oom_score_adj"];
+    assert_eq!(home.ok("run", &score), "100");
     let host = (125, "cannot share the host's network namespace when user namespaces are enabled".to_string());
     assert_eq!(home.refused("run", &["--rm", "--net", "host", "base:1", "true"]), host);
 

@@ -37,8 +37,12 @@ pub fn give_up_rights(process: &Process) -> Result<(), Refusal> {
     for limit in &process.rlimits {
         set_limit(limit)?;
     }
-    if let Some(score) = process.oom_score_adj {
-        std::fs::write("/proc/self/oom_score_adj", score.to_string()).step("cannot set the oom score")?;
+    if let Some(score) = process.oom_score_adj.map(|score| score.to_string()) {
+        let file = "/proc/self/oom_score_adj";
+        // In a user namespace of its own it was set from outside: there the file is another root's.
+        if std::fs::read_to_string(file).map_or(true, |own| own.trim() != score) {
+            std::fs::write(file, score).step("cannot set the oom score")?;
+        }
     }
     for n in (0..64).filter(|&n| !process.capabilities.holds(n)) {
         // Numbers that this kernel does not know end the list.
