@@ -1,23 +1,21 @@
 //! Which container, and whether it can be attached to.
 
-use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use lifecycle::end::{self, Living};
-use lifecycle::{client, events};
+use model::Id;
 
 use crate::args::Args;
 
 /// Everything that is decided before anything is passed on.
 pub struct Plan {
-    /// The container's process.
+    /// The data root.
+    pub root: PathBuf,
+    /// The container.
+    pub id: Id,
+    /// Its process.
     pub living: Living,
-    /// The process beside it.
-    pub socket: OwnedFd,
-    /// Whether it has a terminal.
-    pub terminal: bool,
-    /// Whether our stdin goes to it.
-    pub input: bool,
 }
 
 impl Plan {
@@ -39,9 +37,6 @@ impl Plan {
         if terminal && input && !rustix::termios::isatty(rustix::stdio::stdin()) {
             bail!("the input device is not a TTY");
         }
-        let socket = client::call(&container.id)
-            .context("nobody attends the container: the process beside it was killed, or another engine runs it")?;
-        events::tell(&root, &living.record, "attach", &[]);
-        Ok(Plan { living, socket, terminal, input })
+        Ok(Plan { root, id: container.id, living })
     }
 }

@@ -74,6 +74,18 @@ fn wait_tells_the_status_also_of_what_is_removed_at_its_end() {
 }
 
 #[test]
+fn start_stays_with_what_runs_already() {
+    let Some(home) = home() else { return };
+    started(&home, "runs", &[], &["sh", "-c", "sleep 1; echo late; exit 4"]);
+    let out = home.command("start", &["-a", "runs"]).output().expect("start starts");
+    assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stdout).as_ref()), (Some(4), "late\n"));
+    started(&home, "more", &[], &["sleep", "100"]);
+    let several = (1, "you cannot start and attach multiple containers at once".to_string());
+    assert_eq!(home.refused("start", &["-a", "runs", "more"]), several);
+    home.ok("kill", &["more"]);
+}
+
+#[test]
 fn restarts_have_dockers_pauses_and_end_with_stop() {
     let Some(home) = home() else { return };
     started(&home, "three", &["--restart", "on-failure:3"], &["false"]);

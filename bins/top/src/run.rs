@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     events::tell(&root, &living.record, "top", &[]);
     let own = processes(&root, &container.id, living.pid);
-    let shown = table::of(&list(&args.options)?, &own)?;
+    let shown = table::of(&list(&args.options, &own)?, &own)?;
     let mut out = cli::stdout();
     out.write_all(table::aligned(&shown).as_bytes())?;
     Ok(out.flush().map(|()| Outcome::done())?)
@@ -47,13 +47,20 @@ fn program() -> &'static str {
     ["/usr/bin/ps", "/bin/ps"].into_iter().find(|path| std::path::Path::new(path).exists()).unwrap_or("ps")
 }
 
-/// What `ps` prints with these options.
-fn list(options: &[String]) -> Result<String> {
+/// What `ps` prints with these options: of these processes, and of all that it would list where the options do not go with a
+/// list of processes (moby v20.10.24 daemon/top_unix.go). Without the list it may leave out what is on another terminal.
+fn list(options: &[String], own: &[i32]) -> Result<String> {
     let usual = ["-ef".to_string()];
     let options = if options.is_empty() { &usual[..] } else { options };
-    // Options may come as one word, as in `top web "-o pid,args"` (moby v20.10.24 daemon/top_unix.go).
-    let words = options.iter().flat_map(|option| option.split_whitespace());
-    let out = Command::new(program()).args(words).output().context("cannot run the host's ps")?;
+    // Options may come as one word, as in `top web "-o pid,args"`.
+    let words: Vec<&str> = options.iter().flat_map(|option| option.split_whitespace()).collect();
+    let those = own.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let ask =
+        |more: &[&str]| Command::new(program()).args(&words).args(more).output().context("cannot run the host's ps");
+    let mut out = ask(&["-q", &those])?;
+    if !out.status.success() {
+        out = ask(&[])?;
+    }
     if !out.status.success() {
         // One line of it, as docker shows it; the rest is how ps is used.
         let said = String::from_utf8_lossy(&out.stderr);

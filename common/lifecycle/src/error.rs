@@ -50,6 +50,9 @@ pub enum LifeError {
     /// Another process attends it.
     #[error("container {0} runs already, or is just being started")]
     Attended(String),
+    /// Nobody passes its streams on.
+    #[error("nobody attends the container: the process beside it was killed, or another engine runs it")]
+    Unattended,
     /// It does not run; the text is docker's.
     #[error("Container {0} is not running")]
     NotRunning(String),

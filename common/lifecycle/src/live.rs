@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::attend::{ALONE, Attendance};
 use crate::client::{self, Attached, Parted};
+use crate::end::Living;
 use crate::error::at;
 use crate::keys::Keys;
 use crate::runtime::{self, Left};
@@ -53,6 +54,22 @@ pub fn attended(life: &Life) -> Result<u8, LifeError> {
     let over = attendance.until_its_end(manner, &mut Told::nobody(life.warn));
     cleared(&mut attendance)?;
     over
+}
+
+/// Stays with a container that runs, until it has ended or the person left it; somebody else attends it.
+pub fn joined(life: &Life, living: &Living) -> Result<Parted, LifeError> {
+    let config = &living.record["Config"];
+    let (terminal, input) = (config["Tty"] == true, life.input && config["OpenStdin"] == true);
+    let socket = client::call(life.id).ok_or(LifeError::Unattended)?;
+    events::tell(life.root, &living.record, "attach", &[]);
+    let signals = Signals::take().map_err(|error| LifeError::Machine("take signals", error))?;
+    // With a terminal its keys are input, and signals from elsewhere are for us (docker/cli attach.go).
+    let proxy = (life.signals && !terminal).then_some(living);
+    let mut attached = Attached { input, terminal, keys: life.keys.clone(), proxy };
+    let raw = Raw::enter(terminal && input);
+    let parted = client::stay(&socket, &mut attached, &signals);
+    drop(raw);
+    parted.map_err(|error| LifeError::Machine("follow the container", error))
 }
 
 /// Starts it and leaves it with a process of ours that stays. Returns once its program runs, or could not be run.

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use launch::cgroup::HeadStart;
-use lifecycle::end;
+use lifecycle::client::Parted;
 use lifecycle::keys::Keys;
 use lifecycle::live::{self, Life};
+use lifecycle::{LifeError, end};
 use lifecycle_verbs::{Containers, each};
 
 /// Start one or more stopped containers
@@ -43,10 +44,12 @@ fn main() -> ExitCode {
             bail!("you cannot start and attach multiple containers at once");
         }
         let outcome = each(&args.containers, |root, id, name| {
-            if end::living(root, id)?.is_some() {
+            let living = end::living(root, id)?;
+            let stays = args.attach || args.interactive;
+            if living.is_some() && !stays {
                 return Ok(name.to_string());
             }
-            let head_start = HeadStart::begin();
+            let head_start = living.is_none().then(HeadStart::begin);
             let life = Life {
                 root,
                 id,
@@ -55,10 +58,13 @@ fn main() -> ExitCode {
                 remove: false,
                 keys: args.detach_keys.clone(),
                 warn: &cli::warning,
-                head_start: Some(&head_start),
+                head_start: head_start.as_ref(),
             };
-            if args.attach || args.interactive {
-                status = Some(live::attended(&life)?);
+            if stays {
+                status = Some(match &living {
+                    Some(living) => ended(live::joined(&life, living)?)?,
+                    None => live::attended(&life)?,
+                });
                 return Ok(String::new());
             }
             live::detached(&life)?;
@@ -69,4 +75,16 @@ fn main() -> ExitCode {
             None => outcome,
         })
     })
+}
+
+/// The status of a container that ran already.
+fn ended(parted: Parted) -> Result<u8, LifeError> {
+    match parted {
+        Parted::Exited(status) => Ok(status),
+        Parted::Signalled(number) => Ok(128 + number),
+        Parted::Detached => Ok(0),
+        Parted::Lost => {
+            Err(LifeError::Told { status: 1, why: "the process beside the container was killed".to_string() })
+        }
+    }
 }
