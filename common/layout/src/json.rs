@@ -95,6 +95,13 @@ pub(crate) fn value(raw: &[u8], notes: &mut Notes) -> Option<Value> {
     Some(parsed.value)
 }
 
+/// A type from the bytes of a JSON document, where they are one and it fits.
+pub(crate) fn fits<'a, T: Deserialize<'a>>(raw: &'a [u8]) -> serde_json::Result<T> {
+    let mut document = serde_json::Deserializer::from_slice(raw);
+    let found = T::deserialize(Objects(&mut document))?;
+    document.end().map(|()| found)
+}
+
 /// A type from the bytes of a JSON document; `None` with a finding where it does not fit.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(raw: &'a [u8], notes: &mut Notes) -> Option<T> {
     // Commas are counted without regard to strings: too many is too many only by a little.
@@ -102,7 +109,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(raw: &'a [u8], notes: &mut Notes) ->
         notes.add("record-too-large", format!("it holds more than {VALUES_LIMIT} values"));
         return None;
     }
-    match serde_json::from_slice(raw) {
+    match fits(raw) {
         Ok(it) => Some(it),
         Err(error) if error.is_eof() => {
             notes.add("record-truncated", format!("the record ends too early, after {} bytes", raw.len()));
@@ -112,6 +119,49 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(raw: &'a [u8], notes: &mut Notes) ->
             notes.add("record-damaged", format!("it is no valid JSON: {error}"));
             None
         }
+    }
+}
+
+/// What derived readers are given: an array is no record, though serde takes one for the list of a record's fields, and finds
+/// an empty one whole.
+struct Objects<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_option(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_newtype_struct(name, visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
     }
 }
 
@@ -135,8 +185,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Loose<T> {
         Ok(if raw == "null" {
             Loose::Null
         } else {
-            serde_json::from_str(raw)
-                .map_or_else(|error| Loose::Bad(format!("{} ({error})", excerpt(raw))), Loose::Good)
+            fits(raw.as_bytes())
+                .map_or_else(|error: serde_json::Error| Loose::Bad(format!("{} ({error})", excerpt(raw))), Loose::Good)
         })
     }
 }
@@ -268,5 +318,41 @@ impl<'de> Visitor<'de> for Node<'_> {
             }
         }
         Ok(Value::Object(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, Default, PartialEq, Debug)]
+    #[serde(default)]
+    struct Inner {
+        flag: bool,
+    }
+
+    #[derive(serde::Deserialize, Default, PartialEq, Debug)]
+    #[serde(default)]
+    struct Outer {
+        inner: Loose<Inner>,
+        list: Vec<u8>,
+    }
+
+    #[test]
+    fn an_array_is_no_record_however_empty() {
+        let path = HostPath::from("x");
+        let check = |raw: &str, inner: Option<Inner>, findings: usize| {
+            let mut notes = Notes::new("", &path);
+            let found: Option<Outer> = parse(raw.as_bytes(), &mut notes);
+            let found = found.map(|outer| outer.inner.take("inner", &mut notes));
+            assert_eq!((found, notes.list.len()), (inner, findings), "{raw}");
+        };
+        check(r#"{"inner":{"flag":true},"list":[1]}"#, Some(Inner { flag: true }), 0);
+        check(r#"{"inner":null}"#, Some(Inner::default()), 0);
+        check(r#"{"inner":[]}"#, Some(Inner::default()), 1);
+        check(r#"{"inner":[true]}"#, Some(Inner::default()), 1);
+        check("[]", None, 1);
+        check("{} {}", None, 1);
+        check("null", None, 1);
     }
 }

@@ -129,7 +129,7 @@ pub(crate) fn parse(raw: &[u8], folder: &Id, store: usize, path: &HostPath, note
 
 /// The typed record. A key that is there twice, or bytes that are not UTF-8, make a second, slower reading necessary.
 fn record(raw: &[u8], notes: &mut Notes) -> Option<Record> {
-    if let Ok(record) = serde_json::from_slice(raw) {
+    if let Ok(record) = json::fits(raw) {
         return Some(record);
     }
     let text = String::from_utf8_lossy(raw);

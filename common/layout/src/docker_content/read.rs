@@ -158,6 +158,8 @@ pub(crate) struct Layers<'a> {
 struct Layer {
     it: LayerRef,
     below: Option<Digest>,
+    /// Which of its small files hold no such thing.
+    odd: Vec<&'static str>,
 }
 
 impl<'a> Layers<'a> {
@@ -178,6 +180,10 @@ impl<'a> Layers<'a> {
             match self.layer(id) {
                 Ok(layer) => {
                     let below = n.checked_sub(1).map(|n| chain[n]);
+                    for name in &layer.odd {
+                        let detail = format!("what it holds is no {name} of a layer");
+                        notes.at(&self.folder(id).join(name)).add("layer-differs", detail);
+                    }
                     if layer.below != below {
                         notes.at(&self.folder(id).join("parent")).add("layer-differs", odd_parent(layer.below, below));
                     }
@@ -239,6 +245,10 @@ impl<'a> Layers<'a> {
             return Err(Finding::new("layer-missing", why).at(folder));
         };
         let split = folder.join("tar-split.json.gz");
+        let odd = [("size", size.as_ref().is_some_and(|text| text.parse::<u64>().is_err()))]
+            .into_iter()
+            .chain([("diff", diff.as_ref().is_some_and(|text| text.parse::<Digest>().is_err()))]);
+        let odd = odd.filter(|(_, is_odd)| *is_odd).map(|(name, _)| name).collect();
         let it = LayerRef {
             driver: self.driver.clone(),
             id: id.as_str().into(),
@@ -249,7 +259,7 @@ impl<'a> Layers<'a> {
             blob: None,
             size: size.and_then(|text| text.parse().ok()),
         };
-        Ok(Layer { it, below: parent.and_then(|text| text.parse().ok()) })
+        Ok(Layer { it, below: parent.and_then(|text| text.parse().ok()), odd })
     }
 }
 
