@@ -28,6 +28,12 @@ pub enum AttachError {
         /// What, at least one.
         conflicts: Vec<Conflict>,
     },
+    /// The kernel lets nothing be changed here; nothing was.
+    #[error("cannot change the network of this namespace")]
+    NotPermitted {
+        /// What it answered.
+        source: NetlinkError,
+    },
     /// The kernel did not answer; nothing was changed.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
@@ -73,7 +79,7 @@ impl Attacher {
     /// Brings the named containers up, beside those that are.
     pub fn up(&self, configs: Configs, ids: &[String], daemon: &Daemon, dry: bool) -> Result<Attached, AttachError> {
         let mut state = self.store.read()?;
-        let mut live = Live::read(&self.route, &self.netfilter)?;
+        let mut live = Live::read(&self.route, &self.netfilter).map_err(not_permitted)?;
         let (merged, up) = merge(configs, ids, &state);
         let (mut plan, mut findings) = self.plan(&merged, &up, daemon, &live, &state);
         // Another address is taken where any will do; one that was asked for is refused below.
@@ -82,7 +88,7 @@ impl Attacher {
         }
         live.look_inside(&plan);
         let mut changes = compare(&plan, &live, &state, &Guards::here(&plan, &live));
-        changes.conflicts.extend(missing_kinds(&changes.steps, &self.route)?);
+        changes.conflicts.extend(missing_kinds(&changes.steps, &self.route).map_err(not_permitted)?);
         changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));
         if !changes.conflicts.is_empty() {
             return Err(AttachError::Conflicts { conflicts: changes.conflicts });
@@ -140,7 +146,7 @@ impl Attacher {
             }
             return Ok(said);
         }
-        let mut live = Live::read(&self.route, &self.netfilter)?;
+        let mut live = Live::read(&self.route, &self.netfilter).map_err(not_permitted)?;
         let up: Vec<String> = state.configs.containers.iter().map(|container| container.id.clone()).collect();
         let (plan, _) = self.plan(&state.configs, &up, daemon, &live, &state);
         live.look_inside(&plan);
@@ -184,12 +190,19 @@ impl Attacher {
         if before.configs.containers.is_empty() {
             return Ok(self.store.clear()?);
         }
-        let mut live = Live::read(&self.route, &self.netfilter)?;
+        let mut live = Live::read(&self.route, &self.netfilter).map_err(not_permitted)?;
         let up: Vec<String> = before.configs.containers.iter().map(|container| container.id.clone()).collect();
         let (plan, _) = self.plan(&before.configs, &up, daemon, &live, before);
         live.look_inside(&plan);
         self.store.write(before)?;
         Ok(make(&compare(&plan, &live, before, &Guards::default()).steps, &self.route, &self.netfilter)?)
+    }
+}
+
+fn not_permitted(error: NetlinkError) -> AttachError {
+    match error.code() {
+        Some(libc::EPERM) => AttachError::NotPermitted { source: error },
+        _ => error.into(),
     }
 }
 
