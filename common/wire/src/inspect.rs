@@ -132,8 +132,11 @@ impl Reader {
         for key in keys(ports) {
             let Some((port, protocol)) = self.port(key, subject) else { continue };
             for binding in list(&ports[key]) {
-                let text = string(binding, "HostPort").unwrap_or_default();
-                let Some((first, last)) = port_range(text) else {
+                let text = match &binding["HostPort"] {
+                    Value::Number(number) => number.to_string(),
+                    other => other.as_str().unwrap_or_default().to_owned(),
+                };
+                let Some((first, last)) = port_range(&text) else {
                     self.find("port", subject, format!("host port '{text}' of {key} is no port; left out"));
                     continue;
                 };

@@ -51,6 +51,15 @@ fn addresses_of_versions_before_0_5_are_read() {
     check(Dialect::Docker06, &container, &["DNAT"], &[rule], &[]);
 }
 
+/// Docker writes them as text; whoever writes such a record by hand may not.
+#[test]
+fn ports_that_are_numbers_are_read() {
+    let container = json!({ "Id": "c1", "State": { "Running": true },
+        "NetworkSettings": { "IPAddress": "172.17.0.2", "IPPrefixLen": 16, "Ports": { "80/tcp": [{ "HostPort": 8080 }] } } });
+    let rule = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80";
+    check(Dialect::Docker20, &container, &["DNAT"], &[rule], &[]);
+}
+
 #[test]
 fn an_address_that_is_none_is_named_and_one_without_a_length_is_kept() {
     let container = |name: &str, settings: Value| {
