@@ -170,3 +170,19 @@ fn a_container_lies_on_the_hosts_own_interface() {
     assert_eq!(home.inspect("db", place), "10.5.0.1 02:42:00:11:22:33");
     assert_eq!(home.inspect("web", "{{json .NetworkSettings.Ports}}"), "{}", "nothing is published on such a network");
 }
+
+#[test]
+fn a_container_starts_while_another_is_about_to_be_taken_down() {
+    let Some(home) = home() else { return };
+    home.ok("run", &["-d", "--name", "ends", "-p", "8093:80", "base:1", "sleep", "100"]);
+    let pid = home.inspect("ends", "{{.State.Pid}}");
+    let beside = sh(&format!("awk '{{print $4}}' /proc/{pid}/stat"));
+    let beside = beside.trim();
+    // Whoever attends it does not come to it.
+    sh(&format!("kill -STOP {beside}; kill -KILL {pid}; while readlink /proc/{pid}/ns/net; do sleep 0.02; done"));
+    let (status, said) = home.refused("run", &["-d", "--name", "starts", "base:1", "sleep", "100"]);
+    sh(&format!("kill -CONT {beside}"));
+    assert_eq!((status, said), (0, String::new()));
+    home.ok("wait", &["ends"]);
+    home.ok("rm", &["-f", "ends", "starts"]);
+}

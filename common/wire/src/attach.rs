@@ -5,19 +5,20 @@ mod refusals;
 mod tracked;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use model::Finding;
 use refusals::{missing_kinds, missing_modules, refusals};
 use thiserror::Error;
 
-use crate::change::{ChangeError, Conflict, Guards, Step, compare, make, unmake};
+use crate::change::{ChangeError, Conflict, Guards, Step, compare, make, target, unmake};
 use crate::companion;
 use crate::config::{Configs, Container, Endpoint, Network, Publish, Subnet};
 use crate::live::{self, Live};
 use crate::netlink::{NetlinkError, Socket};
 use crate::state::{State, StateError, Store, Undo};
-use crate::{Bridge, Daemon, Dialect, Plan, Prefix, Selection, Taken, plan_beside};
+use crate::{Bridge, Daemon, Dialect, Interface, Plan, Prefix, Selection, Taken, plan_beside};
 
 /// Why nothing was changed, or not all.
 #[derive(Debug, Error)]
@@ -88,6 +89,11 @@ impl Attacher {
         }
         live.look_inside(&plan);
         let mut changes = compare(&plan, &live, &state, &Guards::here(&plan, &live));
+        // One that has just ended has lost its interface with its namespace; whoever attended it takes down what is left.
+        let asked = |interface: &Interface| ids.contains(&interface.container.0);
+        let ended = |interface: &Interface| target(interface).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let is_gone = |interface: &Interface| !asked(interface) && interface.pid != 0 && ended(interface);
+        changes.steps.retain(|step| !matches!(step, Step::Attach { interface, .. } if is_gone(interface)));
         changes.conflicts.extend(missing_kinds(&changes.steps, &self.route).map_err(not_permitted)?);
         changes.conflicts.extend(refusals(&plan, &merged, &changes, &live, &state));
         if !changes.conflicts.is_empty() {

@@ -121,6 +121,9 @@ fn labels(args: &Args, base: &Value) -> Result<Map<String, Value>> {
         if key.trim().is_empty() {
             bail!("invalid label '{pair}': empty name");
         }
+        if key.contains(char::is_whitespace) {
+            bail!("label '{key}' contains whitespaces");
+        }
         labels.insert(key.to_string(), json!(value));
     }
     Ok(labels)

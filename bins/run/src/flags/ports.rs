@@ -43,7 +43,8 @@ pub fn bindings(args: &NetworkArgs) -> Result<Map<String, Value>> {
             bail!("invalid IP address: {address}");
         }
         let inside = ports(inside).with_context(wrong)?;
-        let outside = if outside.is_empty() {
+        // Nought is any that is free.
+        let outside = if outside.is_empty() || outside == "0" {
             Vec::new()
         } else {
             ports(outside).with_context(|| format!("invalid hostPort: {outside}"))?

@@ -68,6 +68,7 @@ fn each_flag_is_recorded_as_docker_records_it() {
     check(&["--stop-timeout", "3"], "/Config/StopTimeout", json!(3));
     check(&["-a", "STDOUT"], "/Config/AttachStderr", json!(false));
     check(&["-a", "STDOUT"], "/Config/AttachStdout", json!(true));
+    check(&["-p", "0:80"], "/HostConfig/PortBindings", json!({"80/tcp": [{"HostIp": "", "HostPort": ""}]}));
     check(
         &["-p", "8000-8001:80"],
         "/HostConfig/PortBindings",
@@ -152,6 +153,7 @@ fn what_docker_refuses_is_refused_in_its_words() {
             &["--net", "container:x", "-p", "80"],
             "conflicting options: port publishing and the container type network mode",
         ),
+        (&["-l", "a b=c"], "label 'a b' contains whitespaces"),
         (&["-p", "x"], "invalid containerPort: x"),
         (&["-p", "80/ftp"], "invalid proto: ftp"),
         (&["--expose", "1-x"], "invalid range format for --expose: 1-x"),
