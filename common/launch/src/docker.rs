@@ -20,6 +20,7 @@ use limits::{limits, rlimits};
 pub use mounts::bytes;
 use mounts::{MASKED, READ_ONLY, mounts};
 use namespaces::{namespaces, refuse_sharing};
+pub use settings::SHARED_MEMORY;
 use settings::sysctls;
 
 use crate::capability::{Capabilities, UnknownCapability};

@@ -11,6 +11,7 @@ mod ports;
 mod text;
 
 use anyhow::{Context, Result, bail};
+use launch::docker::SHARED_MEMORY;
 use serde_json::{Map, Value, json};
 
 use crate::args::Args;
@@ -273,22 +274,12 @@ fn searched(list: &[String]) -> Result<&[String]> {
 
 /// Kernel settings that a namespace has for itself (docker/cli v28 opts/opts.go ValidateSysctl), none of a shared one.
 fn sysctls(args: &Args, list: &[String]) -> Result<Value> {
-    const OWN: &[&str] = &[
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
     let host_network = args.network.network.first().is_some_and(|mode| mode == "host");
     for text in list {
         let (name, _) = text.split_once('=').with_context(|| {
             format!("invalid argument \"{text}\" for \"--sysctl\" flag: {text} is not a valid sysctl")
         })?;
-        let known = OWN.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
+        let known = SHARED_MEMORY.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
         let uts = name == "kernel.domainname";
         if !known && !uts {
             bail!("invalid argument \"{text}\" for \"--sysctl\" flag: sysctl '{text}' is not allowed");

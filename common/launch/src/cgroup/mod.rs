@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::spec::{Limits, Spec};
 pub use head_start::HeadStart;
@@ -20,6 +21,8 @@ pub use host::{Hierarchy, Hosts};
 
 /// Where our groups lie below each hierarchy, unless `--cgroup-parent` says otherwise.
 pub const PARENT: &str = "dockless";
+/// How long processes may take to stop: those that wait for a disk do so uninterrupted.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The groups of one container.
 #[derive(Debug, Default)]
@@ -117,7 +120,8 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Stops every process in it, or lets them go on. Returns false where this host has no freezer.
+    /// Stops every process in it, and waits until they have stopped, or lets them go on. Returns false where this host has no
+    /// freezer. One that cannot be stopped, since the kernel works for it, lets all go on.
     pub fn freeze(&self, frozen: bool) -> Result<bool, CgroupError> {
         for folder in &self.folders {
             let (file, word) = match (self.unified, frozen) {
@@ -126,11 +130,28 @@ impl Cgroup {
                 (false, true) => ("freezer.state", "FROZEN"),
                 (false, false) => ("freezer.state", "THAWED"),
             };
-            if folder.join(file).exists() {
-                return write(&folder.join(file), word).map(|()| true);
+            let path = folder.join(file);
+            if path.exists() {
+                write(&path, word)?;
+                return if frozen { self.until_frozen(&path, word).map(|()| true) } else { Ok(true) };
             }
         }
         Ok(false)
+    }
+
+    fn until_frozen(&self, path: &Path, word: &str) -> Result<(), CgroupError> {
+        let begin = Instant::now();
+        while !self.is_frozen() {
+            if begin.elapsed() > PATIENCE {
+                let _ = self.freeze(false);
+                let source = io::Error::other("its processes do not stop");
+                return Err(CgroupError { what: "freeze by", path: path.to_path_buf(), source });
+            }
+            std::thread::sleep(Duration::from_millis(2));
+            // Version 1 stops what has come meanwhile only when it is told again (runc v1.1.5 libcontainer/cgroups/fs/freezer.go).
+            write(path, word)?;
+        }
+        Ok(())
     }
 
     /// Whether every process in it is stopped.
@@ -156,7 +177,7 @@ impl Cgroup {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
             let _ = self.freeze(false);
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 

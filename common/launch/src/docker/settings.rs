@@ -9,7 +9,7 @@ use super::json::{pairs, text};
 use crate::spec::{Namespace, Namespaces};
 
 /// Settings of the namespace of shared memory (runc v1.1.5 libcontainer/configs/validate/validator.go).
-const SHARED_MEMORY: &[&str] = &[
+pub const SHARED_MEMORY: &[&str] = &[
     "kernel.msgmax",
     "kernel.msgmnb",
     "kernel.msgmni",

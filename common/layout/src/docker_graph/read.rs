@@ -199,16 +199,7 @@ impl<'a> Graph<'a> {
 fn layer(store: &Store, id: &Id) -> LayerRef {
     let folder =
         if store.driver == Driver::Graph { store.home.join("graph") } else { driver_folder(store, &store.driver) };
-    LayerRef {
-        driver: store.driver.clone(),
-        id: id.as_str().into(),
-        folder,
-        diff_id: None,
-        chain_id: None,
-        tar_split: None,
-        blob: None,
-        size: None,
-    }
+    LayerRef::new(store.driver.clone(), id.as_str(), folder)
 }
 
 /// Whether a driver has files under an id.
