@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::change::{ChangeError, Step, iptables, unmake};
 use crate::firewalld::Firewalld;
@@ -13,6 +14,9 @@ use crate::netlink::link::NewVeth;
 use crate::netlink::lying::NewLying;
 use crate::netlink::{NetlinkError, Socket};
 use crate::{Family, Interface};
+
+/// How long the kernel may take to remove the interfaces of a namespace that has ended.
+const GOING: Duration = Duration::from_secs(2);
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -87,16 +91,32 @@ fn attach(
                 route.set_hairpin(index(route, host_name)?)?;
             }
         }
-        Joint::On { lie, .. } => route.add_lying(&NewLying {
-            name: &interface.name,
-            parent: on,
-            lie: *lie,
-            mac: interface.mac,
-            mtu: interface.mtu,
-            namespace: namespace.as_fd(),
-        })?,
+        Joint::On { lie, .. } => {
+            let new = NewLying {
+                name: &interface.name,
+                parent: on,
+                lie: *lie,
+                mac: interface.mac,
+                mtu: interface.mtu,
+                namespace: namespace.as_fd(),
+            };
+            once_free(|| route.add_lying(&new))?;
+        }
     }
     namespace.within(|| inside(interface, sysctls))?
+}
+
+/// Tries again while another interface has that MAC: one that goes with its namespace does so some instants after the last process.
+fn once_free(step: impl Fn() -> Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    let begin = Instant::now();
+    loop {
+        match step() {
+            Err(error) if error.code() == Some(libc::EADDRINUSE) && begin.elapsed() < GOING => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn inside(interface: &Interface, sysctls: &[(String, String)]) -> Result<(), AnyError> {
@@ -109,7 +129,7 @@ fn inside(interface: &Interface, sysctls: &[(String, String)]) -> Result<(), Any
     for &address in &interface.addresses {
         route.add_address(link, address, true)?;
     }
-    route.set_up(link)?;
+    once_free(|| route.set_up(link))?;
     for prefix in interface.addresses.iter().filter(|_| interface.straight) {
         route.add_straight_route(link, Family::of(prefix.address))?;
     }
