@@ -39,7 +39,8 @@ impl Plan {
         let root = args.root.path();
         let mut host = Host::open(&root)?;
         let mut findings = host.take_findings();
-        let (container, _) = host.container(&args.container)?;
+        let (container, more) = host.container(&args.container)?;
+        findings.extend(more);
         match host.may_write(container.store) {
             Ok(()) => {}
             Err(why @ OnlyRead::Form(_)) => bail!(

@@ -21,11 +21,10 @@ use crate::tree::Tree;
 pub fn run(args: &Args, container: &str, path: &[u8]) -> Result<Outcome> {
     let root = args.root.path();
     let host = Host::open(&root)?;
-    let (container, _) = host.container(container)?;
+    let (container, mut found) = host.container(container)?;
     // What a container of this machine has mounted lies on this machine.
     let runs = lifecycle::begin::raw(&root.join("containers").join(container.id.as_str())).ok();
     let here = runs.as_ref().and_then(lifecycle::runtime::living).map(|_| std::path::Path::new("/"));
-    let mut found: Vec<Finding> = Vec::new();
     let tree = Tree::new(host, &container, args.root.host_root().or(here), &mut found)?;
     let last = args.follow_link || asserts_directory(path);
     let not_there = || {

@@ -41,3 +41,24 @@ fn sizes_and_lower_layers_are_what_the_engines_said() {
     let lower = "{{.Id}} {{with .GraphDriver.Data.LowerDir}}{{.}}{{else}}{{.GraphDriver.Data.RootDir}}{{end}}";
     check(&hosts, "lower-dirs.txt", &[], lower);
 }
+
+#[test]
+fn a_name_that_several_stores_have_is_answered_by_one_and_said() {
+    let hosts = Hosts::unpack();
+    let to = tempfile::tempdir().expect("a folder is made");
+    let to = to.path().join("hosts").display().to_string();
+    for words in [
+        &["inspect", "web"][..],
+        &["logs", "web"],
+        &["port", "web"],
+        &["export", "--format", "sha256sum", "web"],
+        &["cp", "web:/etc/hosts", &to],
+    ] {
+        let (program, words) = words.split_first().expect("a program is named");
+        let mut command = Command::new(testkit::programs::built().join(program));
+        let out = command.args(words).arg("--root").arg(hosts.path()).output().expect("the program runs");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(3), "{program}: {said}");
+        assert!(said.contains("has the name 'web' too"), "{program}: {said}");
+    }
+}

@@ -12,20 +12,20 @@ pub fn files(host: &Host, name: &str, kind: Option<Kind>, findings: &mut Finding
     let may_be = |asked| kind.is_none_or(|kind| kind == asked);
     if may_be(Kind::Container) {
         match host.container(name) {
-            Ok((container, _)) => return of_container(host, &container, name, findings),
+            Ok(found) => return of_container(host, &findings.take(found), name, findings),
             Err(LookupError::NoContainer(_)) if kind.is_none() => {}
             Err(error) => return Err(error.into()),
         }
     }
     if may_be(Kind::Image) {
         match host.image(name) {
-            Ok((image, _)) => return of_image(host, &image, name, findings),
+            Ok(found) => return of_image(host, &findings.take(found), name, findings),
             Err(LookupError::NoImage(_)) if kind.is_none() => {}
             Err(error) => return Err(error.into()),
         }
     }
     match host.volume(name) {
-        Ok((volume, _)) => of_volume(host, &volume, findings),
+        Ok(found) => of_volume(host, &findings.take(found), findings),
         Err(LookupError::NoVolume(_)) if kind.is_none() => {
             bail!("No such container, image or volume: {}", shown(name.as_bytes()))
         }
