@@ -95,7 +95,9 @@ pub fn detect(root: &Root) -> Found<Vec<Store>> {
         join(&mut all, detect_on_host(root, &here));
     }
     if all.0.is_empty() {
-        for candidate in discover::search(root) {
+        let (candidates, findings) = discover::search(root);
+        all.1.extend(findings);
+        for candidate in candidates {
             let more = match candidate {
                 discover::Candidate::Home(home) => detect_in(root, &home),
                 discover::Candidate::Host(host) => detect_on_host(root, &host),

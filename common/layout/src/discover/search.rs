@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 
 use hostfs::{DirEntry, Root};
-use model::HostPath;
+use model::{Finding, HostPath};
+
+use crate::Found;
 
 /// How far down a data root is looked for: `hosts/NAME/var/lib/docker`.
 const DEEPEST: usize = 5;
@@ -26,8 +28,8 @@ pub enum Candidate {
 }
 
 /// The folders below the root that look like an engine's data root or a host's `/`, nearer ones first; nothing is looked for
-/// inside of them. No link is followed.
-pub fn search(root: &Root) -> Vec<Candidate> {
+/// inside of them. No link is followed. What has more names than are looked at is a finding.
+pub fn search(root: &Root) -> Found<Vec<Candidate>> {
     let mut found = Vec::new();
     let mut names = 0;
     let mut folders = VecDeque::from([(HostPath::default(), 0)]);
@@ -45,7 +47,13 @@ pub fn search(root: &Root) -> Vec<Candidate> {
             _ => {}
         }
     }
-    found
+    if folders.is_empty() && names <= MOST_NAMES {
+        return (found, Vec::new());
+    }
+    let detail = format!(
+        "not all of it was looked at: after {MOST_FOLDERS} folders or {MOST_NAMES} names the search for data roots ends; --root names one"
+    );
+    (found, vec![Finding::new("search-ended", detail)])
 }
 
 enum Kind {
@@ -85,7 +93,7 @@ mod tests {
         for folder in folders {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
-        assert_eq!(search(&Root::open(dir.path()).unwrap()), expected, "{folders:?}");
+        assert_eq!(search(&Root::open(dir.path()).unwrap()), (expected.to_vec(), vec![]), "{folders:?}");
     }
 
     #[test]
@@ -108,5 +116,14 @@ mod tests {
             &["d/image", "d/overlay2/x/diff/var/lib/docker/image", "d/overlay2/x/diff/var/lib/docker/overlay2"],
             &[Candidate::Home(HostPath::from("d"))],
         );
+    }
+
+    #[test]
+    fn a_search_that_ends_early_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..MOST_FOLDERS).for_each(|number| std::fs::create_dir(dir.path().join(number.to_string())).unwrap());
+        let (found, findings) = search(&Root::open(dir.path()).unwrap());
+        assert_eq!((found, findings.len()), (vec![], 1));
+        assert_eq!(findings[0].code, "search-ended");
     }
 }
