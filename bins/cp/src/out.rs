@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use cli::{Findings, Outcome, Output};
 use host::Host;
 use lifecycle::{end, events};
-use model::{EntryPath, Finding, Kind, path::shown};
+use model::{EntryPath, Kind, path::shown};
 use storage::Folder;
 use tarball::write::Writer;
 
